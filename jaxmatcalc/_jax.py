@@ -1,0 +1,214 @@
+"""The only module that knows JAX's versions and internals.
+
+Jaxprs are read through `jax.extend.core` wherever it says enough; what differs between the
+supported versions, or is private, is named here once and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax._src import source_info_util
+from jax.extend import core
+from jax.interpreters import partial_eval
+
+Jaxpr = Any  # a jaxpr without constants: jax.extend.core.Jaxpr
+Eqn = Any
+
+Literal = core.Literal
+
+# Parameters that hold the body of an inlinable call, in the order they are looked for
+_BODIES = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "remat2": "jaxpr",
+    "checkpoint": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "call_jaxpr",
+    "custom_lin": None,
+}
+
+# Parameters that say how a call is run or derived, not what it computes
+_INCIDENTAL = frozenset(
+    "name inline keep_unused in_shardings out_shardings in_layouts out_layouts donated_invars "
+    "ctx_mesh compiler_options_kvs jvp_jaxpr_fun jvp fwd_jaxpr_thunk fwd bwd out_trees "
+    "branches_platforms sharding out_sharding".split()
+)
+
+
+def trace(function: Callable[..., Any], *args: Any) -> tuple[Jaxpr, list[Any]]:
+    """The program of a flat function at abstract or concrete arguments, and its constants."""
+    return opened(jax.make_jaxpr(function)(*args))
+
+
+def opened(closed: Any) -> tuple[Jaxpr, list[Any]]:
+    """A jaxpr and its constants; since JAX 0.11 a closed jaxpr is a jaxpr."""
+    return getattr(closed, "jaxpr", closed), list(getattr(closed, "consts", ()))
+
+
+def avals(args: Sequence[Any]) -> list[jax.ShapeDtypeStruct]:
+    """Shapes and dtypes, weak types kept, so that tracing sees what a call would."""
+    return [
+        jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False))
+        for a in map(jax.typeof, args)
+    ]
+
+
+def body(eqn: Eqn) -> tuple[Jaxpr, list[Any]] | None:
+    """The program of a call that may be run in the caller's place, or None for anything else."""
+    name = eqn.primitive.name
+    if name == "call_hi_primitive":  # a custom_jvp function under JAX_CUSTOM_JVP3
+        traced = getattr(eqn.params["_prim"], "traced", None)
+        return None if traced is None else opened(traced.jaxpr)
+    parameter = _BODIES.get(name)
+    return None if parameter is None else opened(eqn.params[parameter])
+
+
+def is_custom(eqn: Eqn) -> bool:
+    """Whether a call carries a derivative rule of its own, which inlining it would lose."""
+    return eqn.primitive.name.startswith("custom_") or eqn.primitive.name == "call_hi_primitive"
+
+
+def call_name(eqn: Eqn) -> str:
+    """The name a call was given: that of the jitted or custom_jvp function."""
+    if eqn.primitive.name == "call_hi_primitive":
+        return getattr(getattr(eqn.params["_prim"], "traced", None), "fun_name", "")
+    name = eqn.params.get("name")
+    if isinstance(name, str):
+        return name
+    found = body(eqn)
+    info = getattr(found[0], "debug_info", None) if found else None
+    return getattr(info, "func_name", "") or ""
+
+
+def bind(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
+    """Run one equation, its own derivative rules included."""
+    bound = eqn.primitive.get_bind_params(eqn.params)
+    functions, params = ((), bound) if isinstance(bound, dict) else bound
+    place = eqn.source_info  # the user's line, for errors and for what a fallback reports
+    context = source_info_util.user_context(place.traceback, name_stack=place.name_stack)
+    with context, eqn.ctx.manager:
+        result = eqn.primitive.bind(*functions, *values, **params)
+    return list(result) if eqn.primitive.multiple_results else [result]
+
+
+def literal(atom: Any) -> np.ndarray:
+    """The value of a literal, in its own dtype."""
+    return np.asarray(atom.val, atom.aval.dtype)
+
+
+def source(eqn: Eqn) -> str:
+    """``primitive (file:line)`` of the user's line that an equation came from."""
+    line = source_info_util.summarize(eqn.source_info).split(" (")[0]
+    return f"{eqn.primitive.name} ({line.rsplit('/', 1)[-1]})"
+
+
+def dependent_outputs(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:
+    """Which results of an equation depend on the operands marked as moving.
+
+    A `scan` or `while` whose body was differentiated carries values and tangents side by side.
+    """
+    if not eqn.primitive.multiple_results:
+        return [True]
+    operands = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
+    jaxpr, _ = trace(lambda *args: bind(eqn, args), *operands)
+    found = []
+    for k in range(len(eqn.outvars)):
+        wanted = [i == k for i in range(len(eqn.outvars))]
+        _, used = partial_eval.dce_jaxpr(jaxpr, wanted)
+        found.append(any(u and m for u, m in zip(used, moving, strict=True)))
+    return found
+
+
+def live_equations(jaxpr: Jaxpr, wanted: Sequence[bool]) -> list[Eqn]:
+    """The equations that the wanted results need, in order."""
+    needed = {v for v, w in zip(jaxpr.outvars, wanted, strict=True) if w and _is_var(v)}
+    kept = []
+    for eqn in reversed(jaxpr.eqns):
+        if any(v in needed for v in eqn.outvars) or eqn.effects:
+            kept.append(eqn)
+            needed.update(v for v in eqn.invars if _is_var(v))
+    return kept[::-1]
+
+
+def _is_var(atom: Any) -> bool:
+    return not isinstance(atom, Literal)
+
+
+def same_program(first: Jaxpr, second: Jaxpr) -> bool:
+    """Whether two jaxprs are the same up to the names of their variables."""
+    if [v.aval for v in first.invars] != [v.aval for v in second.invars]:
+        return False
+    if len(first.eqns) != len(second.eqns) or len(first.constvars) != len(second.constvars):
+        return False
+    renamed = dict(zip(first.invars, second.invars, strict=True))
+    renamed.update(zip(first.constvars, second.constvars, strict=True))
+
+    def agree(a: Any, b: Any) -> bool:
+        if isinstance(a, Literal) or isinstance(b, Literal):
+            return (
+                isinstance(a, Literal)
+                and isinstance(b, Literal)
+                and a.aval == b.aval
+                and np.array_equal(a.val, b.val, equal_nan=True)
+            )
+        return renamed.get(a) is b
+
+    for left, right in zip(first.eqns, second.eqns, strict=True):
+        if left.primitive is not right.primitive or len(left.invars) != len(right.invars):
+            return False
+        if not all(map(agree, left.invars, right.invars)):
+            return False
+        if not _same_params(left, right) or len(left.outvars) != len(right.outvars):
+            return False
+        renamed.update(zip(left.outvars, right.outvars, strict=True))
+    return len(first.outvars) == len(second.outvars) and all(
+        map(agree, first.outvars, second.outvars)
+    )
+
+
+def _same_params(left: Eqn, right: Eqn) -> bool:
+    if left.primitive.name == "call_hi_primitive" or is_custom(left):
+        ours, theirs = body(left), body(right)
+        if ours is None or theirs is None:
+            return left.params == right.params
+        return call_name(left) == call_name(right) and same_program(ours[0], theirs[0])
+    if left.params.keys() != right.params.keys():
+        return False
+    return all(
+        _same_value(left.params[k], right.params[k])
+        for k in left.params
+        if k not in _INCIDENTAL
+    )
+
+
+def _same_value(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if hasattr(a, "eqns") or hasattr(a, "jaxpr"):
+        return (hasattr(b, "eqns") or hasattr(b, "jaxpr")) and same_program(
+            opened(a)[0], opened(b)[0]
+        )
+    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
+        return len(a) == len(b) and all(map(_same_value, a, b))
+    try:
+        return bool(a == b)
+    except Exception:  # an array parameter: compare its entries
+        return np.array_equal(a, b)
+
+
+def subprograms(jaxpr: Jaxpr) -> Iterator[Jaxpr]:
+    """A program and every program inside its calls."""
+    yield jaxpr
+    for eqn in jaxpr.eqns:
+        for value in eqn.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                    yield from subprograms(opened(inner)[0])
+

@@ -1,0 +1,10 @@
+"""``python -m jaxmatcalc.cli``."""
+
+from __future__ import annotations
+
+import sys
+
+from jaxmatcalc.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""The tangent program of a function, run once with its tangents standing for lazy identities."""
+
+from jaxmatcalc.interpret.program import Program
+
+__all__ = ["Program"]

@@ -1,0 +1,388 @@
+"""What each linear primitive does to the terms of a tangent.
+
+A rule takes the equation and its operands, known values and tangents, and returns the tangent of
+the result. A known operand in a linear position (of a sum, a choice, a concatenation) can only be
+zero, or the program would not be linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxmatcalc.interpret.known import Known, run, stretched
+from jaxmatcalc.interpret.tangent import Tangent, add, join, masked, multiplied, reshaped
+from jaxmatcalc.linear.term import Factor, Term, close, flat, fresh
+
+Value = Known | Tangent
+Rule = Callable[..., Tangent | list[Tangent] | None]
+
+
+def _split_operands(left: Value, right: Value) -> tuple[Tangent, Known, bool] | None:
+    """The tangent, the known operand, and whether the tangent came first."""
+    if isinstance(left, Tangent) and isinstance(right, Known):
+        return left, right, True
+    if isinstance(left, Known) and isinstance(right, Tangent):
+        return right, left, False
+    return None
+
+
+def _same(eqn: Any, operand: Tangent, *_: Value) -> Tangent:
+    return operand.map(lambda t: t, eqn.outvars[0].aval)
+
+
+def _convert(eqn: Any, operand: Tangent) -> Tangent | None:
+    if np.issubdtype(operand.dtype, np.complexfloating) > np.issubdtype(
+        eqn.outvars[0].aval.dtype, np.complexfloating
+    ):
+        return None
+    return _same(eqn, operand)
+
+
+def _neg(eqn: Any, operand: Tangent) -> Tangent:
+    return operand.map(lambda t: close(t.times(np.asarray(-1))), eqn.outvars[0].aval)
+
+
+def _add(eqn: Any, *operands: Value) -> Tangent:
+    aval = eqn.outvars[0].aval
+    return add([_spread(o, aval) for o in operands if isinstance(o, Tangent)], aval)
+
+
+def _sub(eqn: Any, left: Value, right: Value) -> Tangent:
+    aval = eqn.outvars[0].aval
+    pieces = [_spread(left, aval)] if isinstance(left, Tangent) else []
+    if isinstance(right, Tangent):
+        pieces.append(_neg(eqn, _spread(right, aval)))
+    return add(pieces, aval)
+
+
+def _spread(operand: Tangent, aval: Any) -> Tangent:
+    """The operand of an entrywise primitive over the axes of its result."""
+    shape = tuple(aval.shape)
+    if operand.shape == shape:
+        return operand
+
+    def rule(t: Term) -> Term:
+        out = list(fresh(shape))
+        for a, n in enumerate(operand.shape):
+            if n == shape[a]:
+                out[a] = t.out[a]
+        return Term(t.factors, tuple(out), t.in_)
+
+    return operand.map(rule, aval)
+
+
+def _mul(eqn: Any, left: Value, right: Value) -> Tangent | None:
+    split = _split_operands(left, right)
+    if split is None:
+        return None
+    tangent, known, _ = split
+    aval = eqn.outvars[0].aval
+    known = stretched(known, tuple(aval.shape))
+    return _spread(tangent, aval).map(lambda t: multiplied(t, known), aval)
+
+
+def _div(eqn: Any, left: Value, right: Value) -> Tangent | None:
+    if not (isinstance(left, Tangent) and isinstance(right, Known)):
+        return None
+    if right.has_delta:
+        right = Known.full(right.value())
+    inverse = Known(1 / right.array, right.shape, right.axes, right.varying)
+    return _mul(eqn, left, inverse)
+
+
+def _conj(eqn: Any, operand: Tangent) -> Tangent | None:
+    return operand.map(lambda t: t.map_arrays(jnp.conj), eqn.outvars[0].aval)
+
+
+def _reduce_sum(eqn: Any, operand: Tangent) -> Tangent:
+    axes = eqn.params["axes"]
+
+    def rule(t: Term) -> Term:
+        kept = tuple(g for a, g in enumerate(t.out) if a not in axes)
+        return close(Term(t.factors, kept, t.in_), flat(t.out[a] for a in axes))
+
+    return operand.map(rule, eqn.outvars[0].aval)
+
+
+def _broadcast(eqn: Any, operand: Tangent, *sizes: Value) -> Tangent | None:
+    if sizes:
+        return None
+    aval = eqn.outvars[0].aval
+    places = eqn.params["broadcast_dimensions"]
+
+    def rule(t: Term) -> Term:
+        out = list(fresh(aval.shape))
+        for a, place in enumerate(places):
+            if operand.shape[a] == aval.shape[place]:
+                out[place] = t.out[a]
+        return Term(t.factors, tuple(out), t.in_)
+
+    return operand.map(rule, aval)
+
+
+def _reshape(eqn: Any, operand: Tangent, *sizes: Value) -> Tangent | None:
+    if sizes:
+        return None
+    aval = eqn.outvars[0].aval
+    return operand.map(lambda t: reshaped(t, tuple(aval.shape)), aval)
+
+
+def _squeeze(eqn: Any, operand: Tangent) -> Tangent:
+    drop = {d % len(operand.shape) for d in eqn.params["dimensions"]}
+
+    def rule(t: Term) -> Term:
+        return Term(t.factors, tuple(g for a, g in enumerate(t.out) if a not in drop), t.in_)
+
+    return operand.map(rule, eqn.outvars[0].aval)
+
+
+def _transpose(eqn: Any, operand: Tangent) -> Tangent:
+    order = eqn.params["permutation"]
+
+    def rule(t: Term) -> Term:
+        return Term(t.factors, tuple(t.out[a] for a in order), t.in_)
+
+    return operand.map(rule, eqn.outvars[0].aval)
+
+
+def _dot_general(eqn: Any, left: Value, right: Value) -> Tangent | None:
+    split = _split_operands(left, right)
+    if split is None:
+        return None
+    tangent, known, first = split
+    (left_sum, right_sum), (left_batch, right_batch) = eqn.params["dimension_numbers"]
+    ours, theirs = (left_sum, right_sum) if first else (right_sum, left_sum)
+    batch, their_batch = (left_batch, right_batch) if first else (right_batch, left_batch)
+    return _contract(eqn, tangent, known, ours, theirs, batch, their_batch, first)
+
+
+def _contract(
+    eqn: Any,
+    tangent: Tangent,
+    known: Known,
+    ours: Any,
+    theirs: Any,
+    batch: Any = (),
+    their_batch: Any = (),
+    tangent_first: bool = True,
+) -> Tangent:
+    """Contraction over axes `ours` of the tangent and `theirs` of the known value."""
+    pairs = [*zip(ours, theirs, strict=True), *zip(batch, their_batch, strict=True)]
+
+    def rule(t: Term) -> Term:
+        groups, others, factors, in_ = join(t, known, pairs)
+        free = [g for a, g in enumerate(groups) if a not in ours and a not in batch]
+        their_free = [g for a, g in enumerate(others) if a not in theirs and a not in their_batch]
+        tail = free + their_free if tangent_first else their_free + free
+        out = (*(groups[a] for a in batch), *tail)
+        return close(Term(factors, out, in_), flat(groups[a] for a in ours))
+
+    return tangent.map(rule, eqn.outvars[0].aval)
+
+
+def _select(eqn: Any, which: Value, *cases: Value) -> Tangent | None:
+    if isinstance(which, Tangent):
+        return None
+    aval = eqn.outvars[0].aval
+    pieces = []
+    for k, case in enumerate(cases):
+        if isinstance(case, Tangent):
+            mask = stretched(_equals(which, k), tuple(aval.shape))
+            pieces.append(_spread(case, aval).map(lambda t, mask=mask: masked(t, mask), aval))
+    return add(pieces, aval)
+
+
+def _equals(which: Known, case: int) -> Known:
+    """The mask of one case of a select; a delta keeps its form where it is the true case."""
+    boolean = jnp.asarray(which.array).dtype == bool
+    if which.has_delta:
+        if boolean and case == 1:
+            return which
+        which = Known.full(which.value())
+    if boolean:
+        array = which.array if case else jnp.logical_not(which.array)
+    else:
+        array = jnp.asarray(which.array) == case
+    return Known(array, which.shape, which.axes, which.varying)
+
+
+def _axis_map(
+    eqn: Any, operand: Tangent, axis: int, function: Callable[[Any, int], Any], aval: Any = None
+) -> Tangent:
+    """A linear function along one axis that only moves entries (slice, pad, reverse).
+
+    It acts on the factor that carries the axis if there is just one, otherwise as a 0/1 matrix.
+    """
+    aval = eqn.outvars[0].aval if aval is None else aval
+
+    def rule(t: Term) -> Term:
+        group = t.out[axis]
+        carriers = [f for f in t.factors if group and group[0] in f.labels]
+        alone = len(group) == 1 and len(carriers) == 1 and carriers[0].labels.count(group[0]) == 1
+        if alone and flat(t.out).count(group[0]) == 1 and group[0] not in flat(t.in_):
+            f = carriers[0]
+            array = function(f.array, f.labels.index(group[0]))
+            (new,) = fresh([aval.shape[axis]])
+            labels = flat((new if k is group[0] else (k,)) for k in f.labels)
+            moved = Factor(jnp.reshape(array, [k.size for k in labels]), labels)
+            factors = tuple(moved if g is f else g for g in t.factors)
+            return Term(factors, (*t.out[:axis], new, *t.out[axis + 1 :]), t.in_)
+        matrix = Known.full(function(jnp.eye(operand.shape[axis], dtype=operand.dtype), 0))
+        groups, others, factors, in_ = join(t, matrix, [(axis, 1)])
+        out = (*groups[:axis], others[0], *groups[axis + 1 :])
+        return close(Term(factors, out, in_), groups[axis])
+
+    return operand.map(rule, aval)
+
+
+class _Aval:
+    """A shape and dtype between two steps of one rule."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any):
+        self.shape, self.dtype = shape, dtype
+
+
+def _resized(operand: Tangent, axis: int, size: int) -> _Aval:
+    shape = list(operand.shape)
+    shape[axis] = size
+    return _Aval(tuple(shape), operand.dtype)
+
+
+def _slice(eqn: Any, operand: Tangent) -> Tangent:
+    p = eqn.params
+    strides = p["strides"] or (1,) * len(operand.shape)
+    for axis, (start, stop, step) in enumerate(
+        zip(p["start_indices"], p["limit_indices"], strides, strict=True)
+    ):
+        if (start, stop, step) == (0, operand.shape[axis], 1):
+            continue
+
+        def piece(array: Any, k: int, bounds: Any = (start, stop, step)) -> Any:
+            return lax.slice_in_dim(array, *bounds, axis=k)
+
+        size = len(range(start, stop, step))
+        operand = _axis_map(eqn, operand, axis, piece, _resized(operand, axis, size))
+    return operand
+
+
+def _dynamic_slice(eqn: Any, operand: Value, *starts: Value) -> Tangent | None:
+    if isinstance(operand, Known):
+        return None
+    for axis, size in enumerate(eqn.params["slice_sizes"]):
+        if size == operand.shape[axis]:
+            continue
+        start = starts[axis].value() if isinstance(starts[axis], Known) else None
+
+        def piece(array: Any, k: int, start: Any = start, size: int = size) -> Any:
+            return lax.dynamic_slice_in_dim(array, start, size, k)
+
+        operand = _axis_map(eqn, operand, axis, piece, _resized(operand, axis, size))
+    return operand
+
+
+def _split(eqn: Any, operand: Tangent) -> list[Tangent]:
+    axis, start, pieces = eqn.params["axis"], 0, []
+    for size, v in zip(eqn.params["sizes"], eqn.outvars, strict=True):
+
+        def piece(array: Any, k: int, start: int = start, size: int = size) -> Any:
+            return lax.slice_in_dim(array, start, start + size, axis=k)
+
+        pieces.append(_axis_map(eqn, operand, axis, piece, v.aval))
+        start += size
+    return pieces
+
+
+def _pad(eqn: Any, operand: Value, value: Value) -> Tangent | None:
+    if isinstance(value, Tangent) or isinstance(operand, Known):
+        return None
+    for axis, widths in enumerate(eqn.params["padding_config"]):
+        if widths == (0, 0, 0):
+            continue
+
+        def padded(array: Any, k: int, widths: Any = widths) -> Any:
+            config = [(0, 0, 0)] * np.ndim(array)
+            config[k] = widths
+            return lax.pad(array, jnp.zeros((), array.dtype), config)
+
+        size = padded(np.zeros(operand.shape[axis], np.float32), 0).shape[0]
+        operand = _axis_map(eqn, operand, axis, padded, _resized(operand, axis, size))
+    return operand
+
+
+def _concatenate(eqn: Any, *operands: Value) -> Tangent:
+    aval = eqn.outvars[0].aval
+    axis = eqn.params["dimension"]
+    pieces, start = [], 0
+    for o in operands:
+        stop = start + o.shape[axis]
+        if isinstance(o, Tangent):
+            widths = (start, aval.shape[axis] - stop, 0)
+
+            def padded(array: Any, k: int, widths: Any = widths) -> Any:
+                config = [(0, 0, 0)] * np.ndim(array)
+                config[k] = widths
+                return lax.pad(array, jnp.zeros((), array.dtype), config)
+
+            pieces.append(_axis_map(eqn, o, axis, padded, aval))
+        start = stop
+    return add(pieces, aval)
+
+
+def _rev(eqn: Any, operand: Tangent) -> Tangent:
+    for axis in eqn.params["dimensions"]:
+        operand = _axis_map(eqn, operand, axis, lambda a, k: lax.rev(a, (k,)))
+    return operand
+
+
+def _cumsum(eqn: Any, operand: Tangent) -> Tangent:
+    axis, reverse = eqn.params["axis"], eqn.params["reverse"]
+    return _axis_map(eqn, operand, axis, lambda a, k: lax.cumsum(a, k, reverse=reverse))
+
+
+def _triangular_solve(eqn: Any, matrix: Value, rhs: Value) -> Tangent | None:
+    if not (isinstance(matrix, Known) and isinstance(rhs, Tangent)):
+        return None
+    a = jnp.asarray(matrix.value())
+    eye = jnp.broadcast_to(jnp.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    (inverse,) = run(eqn, [Known.full(a), Known.full(eye)])
+    batch = tuple(range(len(rhs.shape) - 2))
+    row, column = len(batch), len(batch) + 1
+    if eqn.params["left_side"]:
+        return _contract(eqn, rhs, inverse, (row,), (column,), batch, batch, False)
+    return _contract(eqn, rhs, inverse, (column,), (row,), batch, batch)
+
+
+RULES: dict[str, Rule] = {
+    "add": _add,
+    "add_any": _add,
+    "broadcast_in_dim": _broadcast,
+    "concatenate": _concatenate,
+    "conj": _conj,
+    "convert_element_type": _convert,
+    "copy": _same,
+    "copy_p": _same,
+    "cumsum": _cumsum,
+    "div": _div,
+    "dot_general": _dot_general,
+    "dynamic_slice": _dynamic_slice,
+    "mul": _mul,
+    "neg": _neg,
+    "pad": _pad,
+    "reduce_precision": _same,
+    "reduce_sum": _reduce_sum,
+    "reshape": _reshape,
+    "rev": _rev,
+    "select_n": _select,
+    "sharding_constraint": _same,
+    "slice": _slice,
+    "split": _split,
+    "squeeze": _squeeze,
+    "sub": _sub,
+    "transpose": _transpose,
+    "triangular_solve": _triangular_solve,
+}

@@ -1,0 +1,161 @@
+"""The adjugate as a differentiable function of the matrix, at every matrix.
+
+adj(X) = det(X) X⁻¹ says nothing at a singular X, and loses all digits near one. So the m smallest
+singular directions are first lifted: with the singular value decomposition X = U S Vᴴ and τ ≥ 0,
+
+    X₀ = X + W Vₘᴴ,  W = Uₘ diag(τ),   is far from singular, and
+    det X = det X₀ · det K,   K = I - Vₘᴴ X₀⁻¹ W,   of size m × m   (matrix determinant lemma).
+
+W and Vₘ are held fixed. For fixed W and Vₘ this is an identity in X, so its derivatives are those
+of the determinant and no singular vector is differentiated. Its gradient, transposed, is
+
+    adj(X) = det X₀ · (det K · X₀⁻¹ + X₀⁻¹ W adj(K) Vₘᴴ X₀⁻¹).
+
+With m = 3, det K and adj(K) are polynomials: the derivatives of every order are right at a matrix
+with up to three vanishing singular values. Where four or more vanish, everything here is 0, which
+is right for adj(X) and its first two derivatives. Where X is far from singular W is 0, K is I, and
+what remains is det(X) X⁻¹.
+
+Source of the lemma: Harville, Matrix Algebra From a Statistician's Perspective (1997), thm. 18.1.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxmatcalc.ops import _lu
+from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._products import einsum, matmul, trace_of_product
+
+_LIFTED = 3
+
+
+def adjugate(X: jax.Array) -> jax.Array:
+    """adj(X) of X (..., n, n), differentiable where X is singular too."""
+    n = X.shape[-1]
+    if n <= _LIFTED:
+        return _cofactors(X)
+    lift = _lift(lax.stop_gradient(X))
+    Z = X / lift.unit + matmul(lift.W, lift.Vh)
+    Y = _inverse(Z, lift.inverse)
+    K = jnp.eye(_LIFTED, dtype=X.dtype) - matmul(matmul(lift.Vh, Y), lift.W)
+    adj_K = _cofactors(K)
+    det_K = einsum("...i,...i->...", K[..., 0, :], adj_K[..., :, 0])[..., None, None]
+    det_Z = _determinant(Z, lift.determinant, lift.inverse)[..., None, None]
+    correction = matmul(matmul(matmul(Y, lift.W), adj_K), matmul(lift.Vh, Y))
+    return det_Z * (det_K * Y + correction) * lift.scales[0] * lift.scales[1]
+
+
+def _cofactors(X: jax.Array) -> jax.Array:
+    """adj(X) for n ≤ 3, by its polynomial."""
+    n = X.shape[-1]
+    if n <= 1:
+        return jnp.ones_like(X)
+    if n == 2:
+        signs = jnp.array([[1, -1], [-1, 1]], X.dtype)
+        return signs * jnp.swapaxes(X[..., ::-1, ::-1], -1, -2)
+
+    def rolled(rows: int, columns: int) -> jax.Array:
+        return jnp.roll(X, (-rows, -columns), axis=(-2, -1))
+
+    minors = rolled(1, 1) * rolled(2, 2) - rolled(1, 2) * rolled(2, 1)
+    return jnp.swapaxes(minors, -1, -2)
+
+
+class _Lift(NamedTuple):
+    """A lifted matrix Z = X / unit + W Vh: of determinant near 1 in size, far from singular.
+
+    ``scales`` are two factors whose product is unitⁿ⁻¹, each within range.
+    """
+
+    unit: jax.Array
+    W: jax.Array
+    Vh: jax.Array
+    inverse: jax.Array
+    determinant: jax.Array
+    scales: tuple[jax.Array, jax.Array]
+
+
+@leaf
+def _lift(X: jax.Array) -> _Lift:
+    """The lift of each X (..., n, n); values only.
+
+    The decomposition is paid for only when some matrix of the batch is close to singular.
+    """
+    n = X.shape[-1]
+    pivots, Y = _lu.pivots(X), _lu.inverse(X)
+    condition = _norm(X) * _norm(Y)
+    regular = condition * jnp.sqrt(jnp.finfo(X.dtype).eps) < 1
+
+    def as_it_is(X: jax.Array) -> Any:
+        W = jnp.zeros((*X.shape[:-1], _LIFTED), X.dtype)
+        return W, jnp.swapaxes(W, -1, -2), pivots, Y, jnp.ones(X.shape[:-2], X.dtype)
+
+    def lifted(X: jax.Array) -> Any:
+        W, Vh, alive = _smallest_directions(X, regular)
+        Z = jnp.where(alive[..., None, None], X + matmul(W, Vh), jnp.eye(n, dtype=X.dtype))
+        return W, Vh, _lu.pivots(Z), _lu.inverse(Z), alive.astype(X.dtype)
+
+    W, Vh, pivots, Y, alive = lax.cond(jnp.all(regular), as_it_is, lifted, X)
+    logarithm = jnp.mean(jnp.log2(jnp.abs(pivots)), axis=-1)
+    exponent = jnp.round(jnp.where(jnp.isfinite(logarithm), logarithm, 0))
+    unit = jnp.exp2(exponent).astype(X.dtype)
+    limit = jnp.finfo(X.dtype).maxexp - 1
+    half = (n - 1) // 2
+
+    def power(exponents: int) -> jax.Array:
+        size = jnp.exp2(jnp.clip(exponent * exponents, -limit, limit))
+        return size.astype(X.dtype)[..., None, None]
+
+    wide = unit[..., None, None]
+    determinant = alive * jnp.prod(pivots / unit[..., None], axis=-1)
+    scales = power(half), power(n - 1 - half)
+    return _Lift(wide, W / wide, Vh, Y * wide, determinant, scales)
+
+
+def _smallest_directions(
+    X: jax.Array, regular: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """W (..., n, m) and Vh (..., m, n) that lift X, and whether at most m directions vanish."""
+    eps = jnp.finfo(X.dtype).eps
+    U, s, Vh = jnp.linalg.svd(X)
+    largest, smallest = s[..., :1], s[..., -_LIFTED:]
+    lifted = (smallest < jnp.sqrt(eps) * largest) & ~regular[..., None]
+    rise = jnp.where(lifted, largest - smallest, 0)
+    alive = s[..., -_LIFTED - 1] > X.shape[-1] * eps * largest[..., 0]
+    return U[..., -_LIFTED:] * rise[..., None, :].astype(X.dtype), Vh[..., -_LIFTED:, :], alive
+
+
+def _norm(X: jax.Array) -> jax.Array:
+    """The largest absolute row sum."""
+    return jnp.max(jnp.sum(jnp.abs(X), axis=-1), axis=-1)
+
+
+@jax.custom_jvp
+def _inverse(Z: jax.Array, value: jax.Array) -> jax.Array:
+    """Z⁻¹, whose value is at hand."""
+    return value
+
+
+@_inverse.defjvp
+def _inverse_jvp(primals: Any, tangents: Any) -> Any:
+    Z, value = primals
+    Y = _inverse(Z, value)
+    return Y, -matmul(matmul(Y, tangents[0]), Y)
+
+
+@jax.custom_jvp
+def _determinant(Z: jax.Array, value: jax.Array, inverse: jax.Array) -> jax.Array:
+    """The determinant of Z, whose value is at hand, as is that of Z⁻¹."""
+    return value
+
+
+@_determinant.defjvp
+def _determinant_jvp(primals: Any, tangents: Any) -> Any:
+    Z, value, inverse = primals
+    determinant = _determinant(Z, value, inverse)
+    return determinant, determinant * trace_of_product(_inverse(Z, inverse), tangents[0])

@@ -1,0 +1,48 @@
+"""The arguments of a transform: which are differentiated, and how results are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from jaxmatcalc import _checks
+
+Argnums = int | Sequence[int]
+
+
+class Call:
+    """A call ``f(*args, **kwargs)`` as a function of the arrays it is differentiated in.
+
+    Attributes:
+        leaves: those arrays, flat.
+        tree: the pytree they make: of the argument if `argnums` is an integer, else of a tuple.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        argnums: Argnums,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        holomorphic: bool = False,
+    ):
+        self._f, self._args, self._kwargs = f, args, kwargs
+        self._single = isinstance(argnums, int)
+        self._positions = _checks.argnums(name, argnums, len(args))
+        chosen = [args[i] for i in self._positions]
+        leaves, self.tree = jax.tree.flatten(chosen[0] if self._single else tuple(chosen))
+        self.leaves = [_checks.differentiable(name, leaf, holomorphic) for leaf in leaves]
+
+    def __call__(self, *leaves: Any) -> Any:
+        given = jax.tree.unflatten(self.tree, leaves)
+        args = list(self._args)
+        for i, value in zip(self._positions, (given,) if self._single else given, strict=True):
+            args[i] = value
+        return self._f(*args, **self._kwargs)
+
+    def collect(self, values: Sequence[Any]) -> Any:
+        """One value for each differentiated array, in the arguments' pytree."""
+        return jax.tree.unflatten(self.tree, values)

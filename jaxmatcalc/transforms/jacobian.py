@@ -1,0 +1,124 @@
+"""The Jacobian of any JAX function, as arrays or as structured linear operators."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jaxmatcalc import _checks
+from jaxmatcalc.interpret import Program
+from jaxmatcalc.linear.operator import LinearOperator
+from jaxmatcalc.transforms.arguments import Argnums, Call
+
+
+def jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian as arrays; takes the place of `jax.jacobian`.
+
+    J[i…, j…] = ∂f(X)[i…] / ∂X[j…]. It is formed in one pass over its entries from the factored form
+    that `jacobian_operator` returns.
+
+    Args:
+        f: function of arrays, or pytrees of them, with arrays or a pytree of them as its result.
+        argnums: the argument to differentiate in, an integer or a tuple of them.
+        has_aux: whether f returns a pair, (result, further data), of which the second is passed on.
+        holomorphic: whether f is holomorphic, for complex arguments.
+
+    Returns:
+        A function of f's arguments. It returns arrays of shape ``out.shape + in.shape``: the result's
+        pytree with, at each leaf, the argument's pytree (a tuple of these if `argnums` is one);
+        with `has_aux` a pair (Jacobian, further data).
+
+    Raises:
+        TypeError: an argument or a result is not of a differentiable dtype.
+        ValueError: `argnums` names an argument that is not there.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> jmc.jacobian(lambda x: x**2)(jnp.array([1.0, 2.0])).tolist()
+        [[2.0, 0.0], [0.0, 4.0]]
+
+    Source: Magnus and Neudecker (2019), ch. 9, for the identities that the factored form rests on.
+    """
+    operators = _blocks("jacobian", f, argnums, has_aux, holomorphic)
+
+    @functools.wraps(f)
+    def jacobian_f(*args: Any, **kwargs: Any) -> Any:
+        try:
+            blocks, aux = operators(args, kwargs)
+        except jax.errors.ConcretizationTypeError:
+            # f branches on values: only tracing at those values, as JAX does, can follow it
+            dense = jax.jacobian(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
+            return dense(*args, **kwargs)
+        formed = to_arrays(blocks)
+        return (formed, aux) if has_aux else formed
+
+    return jacobian_f
+
+
+def jacobian_operator(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """The Jacobian as structured linear operators that are never formed.
+
+    dY = J dX, with J a `LinearOperator` from the argument's shape to the result's.
+
+    Args:
+        f: function of arrays, or pytrees of them, with arrays or a pytree of them as its result.
+        argnums: the argument to differentiate in, an integer or a tuple of them.
+        has_aux: whether f returns a pair, (result, further data), of which the second is passed on.
+
+    Returns:
+        A function of f's arguments that returns a `LinearOperator` for each pair of a result and an
+        argument, in the same pytrees in which `jacobian` returns arrays.
+
+    Raises:
+        TypeError: an argument or a result is not of a differentiable dtype.
+        ValueError: `argnums` names an argument that is not there.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> A, B = jnp.arange(6.0).reshape(2, 3), jnp.ones((2, 4))
+        >>> J = jmc.jacobian_operator(lambda X: A @ X @ B)(jnp.ones((3, 2)))
+        >>> J.structure.kind, J.shape
+        ('kronecker', (2, 4, 3, 2))
+
+    Source: Magnus and Neudecker (2019), ch. 9: D(AXB) = Bᵀ ⊗ A on column-major vectors.
+    """
+    operators = _blocks("jacobian_operator", f, argnums, has_aux, False)
+
+    @functools.wraps(f)
+    def jacobian_operator_f(*args: Any, **kwargs: Any) -> Any:
+        blocks, aux = operators(args, kwargs)
+        return (blocks, aux) if has_aux else blocks
+
+    return jacobian_operator_f
+
+
+def _blocks(
+    name: str, f: Callable[..., Any], argnums: Argnums, has_aux: bool, holomorphic: bool
+) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, Any]]:
+    """Operators in the pytrees of JAX's Jacobian, and the further data."""
+
+    def derive(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        call = Call(name, f, argnums, args, kwargs, holomorphic)
+        program = Program(call, call.leaves, has_aux)
+        _checks.differentiable_results(name, program.out_avals, holomorphic)
+        _, aux, blocks = program.jacobian()
+        rows = [call.collect(row) for row in blocks]
+        return jax.tree.unflatten(program.tree, rows), jax.tree.unflatten(program.aux_tree, aux)
+
+    return derive
+
+
+def to_arrays(blocks: Any) -> Any:
+    """Every operator of a pytree, formed."""
+    is_operator = lambda leaf: isinstance(leaf, LinearOperator)  # noqa: E731
+    return jax.tree.map(LinearOperator.to_dense, blocks, is_leaf=is_operator)
