@@ -69,9 +69,9 @@ def _print_entry(entry: Identity, latex: bool) -> None:
 
 
 def readable(latex: str) -> str:
-    """Return a LaTeX formula of the catalogue in Unicode.
+    r"""Return a LaTeX formula of the catalogue in Unicode.
 
-    >>> readable(r"-K_{nn} (X^{-\\top} \\otimes X^{-1})")
+    >>> readable(r"-K_{nn} (X^{-\top} \otimes X^{-1})")
     '-Kₙₙ (X⁻ᵀ ⊗ X⁻¹)'
     """
     text = re.sub(r"\\(?:operatorname|math[a-z]+){(\w+)}", r"\1", latex)
@@ -94,7 +94,7 @@ def _fraction(match: re.Match[str]) -> str:
     return f"{above}/{below}"
 
 
-def _script(body: str, alphabet: dict[int, str], mark: str) -> str:
+def _script(body: str, alphabet: dict[int, int], mark: str) -> str:
     if all(ord(letter) in alphabet for letter in body):
         return body.translate(alphabet)
     return f"{mark}{body}" if len(body) == 1 else f"{mark}({body})"

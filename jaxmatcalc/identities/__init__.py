@@ -1,9 +1,9 @@
-"""The evidence: a catalogue of matrix-calculus identities, each with what is needed to check it.
+r"""The evidence: a catalogue of matrix-calculus identities, each with what is needed to check it.
 
 >>> from jaxmatcalc import identities
 >>> entry = identities.get("log-determinant-hessian")
 >>> print(entry.statement)
-\\nabla^2_{X}\\left[\\log|\\det X|\\right] = -K_{nn} (X^{-\\top} \\otimes X^{-1})
+\nabla^2_{X}\left[\log|\det X|\right] = -K_{nn} (X^{-\top} \otimes X^{-1})
 >>> entry.source
 'MN ch. 10'
 
@@ -107,14 +107,14 @@ def operations(family: str | None = None) -> tuple[Operation, ...]:
 
 
 def get(name: str) -> Identity:
-    """Return the identity of this name.
+    r"""Return the identity of this name.
 
     Raises:
         ValueError: where there is none, with the nearest names.
 
     Example:
         >>> print(get("trace-of-XA").statement)
-        \\nabla_{X}\\left[\\operatorname{tr}(XA)\\right] = A^\\top
+        \nabla_{X}\left[\operatorname{tr}(XA)\right] = A^\top
     """
     entries = {entry.name: entry for entry in catalogue()}
     if name not in entries:

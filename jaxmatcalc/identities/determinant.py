@@ -132,7 +132,8 @@ IDENTITIES = family(
         lambda X, A, B: det(A @ X @ B),
         lambda X, A, B: det(A @ X @ B) * inv(X).T,
         "MC(51), condition added", conditions="A, B, X square and X invertible",
-        note="MC(51) does not say that A and B must be square.", X="n n inv", A="n n inv", B="n n inv",
+        note="MC(51) does not say that A and B must be square.",
+        X="n n inv", A="n n inv", B="n n inv",
     ),
     gradient(
         "log-determinant-of-AXB", r"\log|\det(AXB)|", r"A^\top (AXB)^{-\top} B^\top",
@@ -161,7 +162,8 @@ IDENTITIES = family(
         r"2 \det(X^\top AX) AX (X^\top AX)^{-1}",
         lambda X, A: det(X.T @ A @ X),
         lambda X, A: 2 * det(X.T @ A @ X) * A @ X @ inv(X.T @ A @ X),
-        "MC(53); WP", conditions="A symmetric, X'AX invertible", key="D10", X="n m full", A="n n spd",
+        "MC(53); WP", conditions="A symmetric, X'AX invertible", key="D10",
+        X="n m full", A="n n spd",
     ),
     gradient(
         "determinant-of-XtAX", r"\det(X^\top AX)",

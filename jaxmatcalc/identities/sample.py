@@ -86,9 +86,9 @@ def draw(
 ) -> tuple[jax.Array, ...]:
     """Draw the arguments of the entry ``name``: the same values in every dtype, but for rounding.
 
-    Singular values of ``inv`` and ``full`` and eigenvalues of ``spd`` matrices lie in [0.5, 2], so that what is
-    measured is the identity and not the condition of its sample. The flag ``same`` repeats the
-    first argument.
+    Singular values of ``inv`` and ``full`` and eigenvalues of ``spd`` matrices lie in [0.5, 2], so
+    that what is measured is the identity and not the condition of its sample. The flag ``same``
+    repeats the first argument.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     values: list[np.ndarray] = []

@@ -211,8 +211,8 @@ IDENTITIES = family(
             -2 * C @ X @ inv(X.T @ C @ X) @ X.T @ B @ X @ inv(X.T @ C @ X)
             + 2 * B @ X @ inv(X.T @ C @ X)
         ),
-        "MC(126)", conditions="B, C symmetric, X'CX invertible", key="C36", X="n m full", C="n n spd",
-        B="n n sym",
+        "MC(126)", conditions="B, C symmetric, X'CX invertible", key="C36",
+        X="n m full", C="n n spd", B="n n sym",
     ),
     gradient(
         "trace-of-a-regularised-quotient-of-quadratics",

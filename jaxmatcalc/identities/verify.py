@@ -110,7 +110,7 @@ def finite_difference_tolerance(dtype: Any) -> float:
 
 
 def check_identity(identity: Identity, dtype: Any, reference_dtype: Any, seeds: int) -> list[Row]:
-    """Compare an identity and the transforms with plain JAX, and the structure found with its own."""
+    """Compare an identity and the transforms with plain JAX, and structures where stated."""
     allowed = tolerance(dtype)
     if identity.reference == "finite differences":
         allowed = max(allowed, finite_difference_tolerance(reference_dtype))

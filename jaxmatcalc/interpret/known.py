@@ -56,10 +56,12 @@ class Known:
 
     @property
     def has_delta(self) -> bool:
+        """Whether two axes share a class."""
         return len(set(self.axes)) < len(self.axes)
 
     @property
     def is_full(self) -> bool:
+        """Whether the array is the value itself."""
         return not self.has_delta and len(self.varying) == len(self.axes)
 
     def value(self) -> Array:

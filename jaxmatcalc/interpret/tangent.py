@@ -10,20 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc.interpret.known import Known
+from jaxmatcalc.linear.contraction import close, dense, densified
 from jaxmatcalc.linear.merge import merge
-from jaxmatcalc.linear.term import (
-    Factor,
-    Group,
-    Misaligned,
-    Term,
-    close,
-    dense,
-    densified,
-    flat,
-    fresh,
-    identify,
-    refine,
-)
+from jaxmatcalc.linear.term import Factor, Group, Misaligned, Term, flat, fresh, identify, refine
 
 
 @dataclass(frozen=True, eq=False)

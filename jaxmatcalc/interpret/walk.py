@@ -14,9 +14,10 @@ from jaxmatcalc import _jax
 from jaxmatcalc.interpret.known import Known, run
 from jaxmatcalc.interpret.rules import RULES, Value
 from jaxmatcalc.interpret.tangent import Tangent
+from jaxmatcalc.linear.contraction import dense
 from jaxmatcalc.linear.operator import LinearOperator
 from jaxmatcalc.linear.structure import kind
-from jaxmatcalc.linear.term import Factor, Term, dense, flat, fresh, shape
+from jaxmatcalc.linear.term import Factor, Term, flat, fresh, shape
 
 # Flat arrays to (results, further results that are not differentiated)
 Function = Callable[..., tuple[list[Any], list[Any]]]

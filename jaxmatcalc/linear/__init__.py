@@ -1,0 +1,1 @@
+"""Linear operators as sums of einsum terms, and their solves by structure."""

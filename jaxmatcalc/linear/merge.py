@@ -13,19 +13,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmatcalc.linear.term import (
-    Array,
-    Factor,
-    Group,
-    Label,
-    Term,
-    close,
-    common_dtype,
-    contract,
-    extent,
-    is_static,
-    is_symmetric,
-)
+from jaxmatcalc.linear.contraction import close, common_dtype, contract, is_static, is_symmetric
+from jaxmatcalc.linear.term import Array, Factor, Group, Label, Term, extent
 
 # Beyond this many terms of one pattern a merge may also grow its factors: a bound on the work of
 # tracing and of forming the result, reached by deep networks only.

@@ -108,7 +108,7 @@ def _rank(component: Component, term: Term) -> int:
 
 
 def is_invertible(term: Term) -> bool:
-    """Whether each component is a square matrix between its own axes: the inverse is then a term."""
+    """Whether each component is a square matrix between its axes: the inverse is then a term."""
     labels = flat(term.out)
     if len(set(labels)) != len(labels) or len(set(flat(term.in_))) != len(flat(term.in_)):
         return False

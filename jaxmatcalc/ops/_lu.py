@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmatcalc import kernels
 from jaxmatcalc.ops._leaf import leaf
 
 
@@ -20,6 +21,21 @@ def pivots(X: jax.Array) -> jax.Array:
 
     Their product is det X.
     """
+    return _fastest("pivots", _library_pivots, X)
+
+
+@leaf
+def inverse(X: jax.Array) -> jax.Array:
+    """X⁻¹ of X (..., n, n); inf and NaN where a pivot is zero."""
+    return _fastest("inverse", _library_inverse, X)
+
+
+def _fastest(operation: str, library: kernels.Kernel, X: jax.Array) -> jax.Array:
+    kernel = kernels.select(operation, X.shape, X.dtype)
+    return library(X) if kernel is None else lax.platform_dependent(X, cpu=kernel, default=library)
+
+
+def _library_pivots(X: jax.Array) -> jax.Array:
     lu, rows, _ = lax.linalg.lu(X)
     diagonal = jnp.einsum("...ii->...i", lu)
     swaps = jnp.count_nonzero(rows != jnp.arange(X.shape[-1], dtype=rows.dtype), axis=-1)
@@ -27,9 +43,7 @@ def pivots(X: jax.Array) -> jax.Array:
     return jnp.concatenate([diagonal[..., :1] * sign[..., None], diagonal[..., 1:]], axis=-1)
 
 
-@leaf
-def inverse(X: jax.Array) -> jax.Array:
-    """X⁻¹ of X (..., n, n); inf and NaN where a pivot is zero."""
+def _library_inverse(X: jax.Array) -> jax.Array:
     lu, _, permutation = lax.linalg.lu(X)
     identity = jnp.eye(X.shape[-1], dtype=X.dtype)
     Y = lax.linalg.triangular_solve(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import jax
 import pytest
 
-from jaxmatcalc.identities.report import Report
-from jaxmatcalc.identities.verify import verify
 
-
-@pytest.fixture(scope="session")
-def report() -> Report:
-    """The whole verification, once for every test that reads it."""
-    return verify(seeds=2)
+@pytest.fixture(scope="package", autouse=True)
+def precise_and_quickly_compiled():
+    """Products in full precision, as `verify` takes them, and programs that need not be fast."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    with jax.default_matmul_precision("highest"):
+        yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -15,7 +15,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def sample(float_dtype, complex_dtype):
-    """sample(*shape): normal entries; a square matrix gets 2 √n I added, so it is well conditioned."""
+    """sample(*shape): normal entries; a square matrix gets 2 √n I, so it is well conditioned."""
 
     def draw(*shape, seed=0, complex=False, square=None):
         rng = np.random.default_rng((seed, *shape))
@@ -31,7 +31,7 @@ def sample(float_dtype, complex_dtype):
 
 @pytest.fixture(scope="session")
 def close():
-    """close(actual, expected): same shape and dtype kind, equal to rounding relative to the largest."""
+    """close(actual, expected): of one shape, and equal to rounding relative to the largest."""
 
     def compare(actual, expected, digits_lost=3):
         actual, expected = np.asarray(actual), np.asarray(expected)

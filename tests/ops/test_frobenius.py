@@ -93,8 +93,8 @@ def test_norm_at_zero_inside_a_chain_and_a_batch(sample, close):
 
 
 def test_norm_at_zero_of_a_complex_matrix(complex_dtype):
-    O = jnp.zeros((2, 2), complex_dtype)
-    np.testing.assert_array_equal(jax.grad(ops.frobenius_norm)(O), 0)
+    zero = jnp.zeros((2, 2), complex_dtype)
+    np.testing.assert_array_equal(jax.grad(ops.frobenius_norm)(zero), 0)
 
 
 @pytest.mark.parametrize("power", [-0.8, 0.8])

@@ -122,7 +122,7 @@ def test_promotion_is_jnps():
     X = jnp.array([[2, 1], [1, 1]])
     for dtype in (int, "int8", "int32", bool, "float16", "bfloat16"):
         A = X.astype(dtype) if dtype is not bool else jnp.eye(2, dtype=bool)
-        assert ops.inv(A).dtype == jnp.linalg.inv(A.astype(jnp.linalg.det(A).dtype)).dtype
+        assert ops.inv(A).dtype == jnp.linalg.det(A).dtype
         assert ops.solve(A, A[0]).dtype == jnp.linalg.det(A).dtype
     np.testing.assert_array_equal(ops.inv(X), [[1, -1], [-1, 2]])
 

@@ -1,0 +1,131 @@
+"""The cases: a function in plain jax.numpy, the arrays it is taken at, and why it is measured.
+
+Nothing here is from jaxmatcalc. The first argument of a function is the one it is differentiated in;
+the others are data, passed to the compiled program as arguments so that nothing is folded into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.samples import (
+    Sample,
+    digit_correlations,
+    normal,
+    positive_definite,
+    regular,
+    signs,
+    weights,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure.
+
+    Attributes:
+        key: its name without the sizes.
+        task: what is computed, a key of `contenders.TASKS`; the baseline is that task's "jax".
+        function: what it is computed of.
+        inputs: how each argument is drawn.
+        sizes: the value of each letter in the shapes.
+        why: what the case shows.
+        wanted: how many times faster than the baseline it is to be, where a figure is set.
+        compile_limit: how many times the baseline's trace and compile time it may take.
+    """
+
+    key: str
+    task: str
+    function: Callable[..., jax.Array]
+    inputs: tuple[Sample, ...]
+    sizes: Mapping[str, int]
+    why: str
+    wanted: float | None = None
+    compile_limit: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Key and sizes: two measurements of one name in one dtype are of the same thing."""
+        return "-".join([self.key, *(f"{letter}{size}" for letter, size in self.sizes.items())])
+
+    def at(self, **sizes: int) -> Case:
+        """The same case at other sizes."""
+        return replace(self, sizes={**self.sizes, **sizes})
+
+    def arguments(self, dtype: str) -> tuple[jax.Array, ...]:
+        """The arrays, the same in every run."""
+        rng = np.random.default_rng(0)
+        return tuple(jnp.asarray(draw(rng, self.sizes), dtype) for draw in self.inputs)
+
+
+def logdet(X: jax.Array) -> jax.Array:
+    return jnp.linalg.slogdet(X)[1]
+
+
+def quadratic_form(x: jax.Array, A: jax.Array) -> jax.Array:
+    return x @ A @ x
+
+
+def factorisation(U: jax.Array, T: jax.Array, V: jax.Array) -> jax.Array:
+    return jnp.sum((T - U @ V.T) ** 2)
+
+
+def two_sided(X: jax.Array, A: jax.Array, B: jax.Array, C: jax.Array) -> jax.Array:
+    return jnp.sum((A @ X @ B - C) ** 2)
+
+
+def precision(theta: jax.Array, S: jax.Array) -> jax.Array:
+    penalty = 0.05 * jnp.sum(theta**2)
+    return -jnp.linalg.slogdet(theta)[1] + jnp.trace(S @ theta) + penalty
+
+
+def logistic(w: jax.Array, A: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.logaddexp(0, -y * (A @ w)))
+
+
+def network(x: jax.Array, layers: jax.Array) -> jax.Array:
+    for W in layers:
+        x = jnp.tanh(W @ x)
+    return jnp.sum(x**2)
+
+
+def network_loss(W: jax.Array, X: jax.Array, Y: jax.Array, layers: jax.Array) -> jax.Array:
+    H = jnp.tanh(X @ W)
+    for layer in layers:
+        H = jnp.tanh(H @ layer)
+    return jnp.mean((H - Y) ** 2)
+
+
+PRECISION = (positive_definite("n"), digit_correlations("n"))
+
+CASES = (
+    Case("logdet", "hessian", logdet, (regular("n"),), {"n": 32}, wanted=15,
+         why="Kronecker product and commutation; autodiff solves once for every entry"),
+    Case("factorisation", "hessian", factorisation, (normal("n", "k"), normal("n", "n"), normal("n", "k")), {"n": 200, "k": 5}, wanted=100,
+         why="I ⊗ VᵀV: nearly all entries are zero"),
+    Case("quadratic-form", "hessian", quadratic_form, (normal("n"), normal("n", "n")), {"n": 1024}, wanted=10,
+         why="A + Aᵀ: nothing to compute, only memory"),
+    Case("two-sided", "hessian", two_sided, (normal("n", "n"),) * 4, {"n": 32}, wanted=10,
+         why="AᵀA ⊗ BBᵀ: a dense Kronecker product"),
+    Case("logistic", "hessian", logistic, (normal("d"), normal("m", "d"), signs("m")), {"m": 1000, "d": 200}, wanted=1, compile_limit=2,
+         why="AᵀDA: one matrix product, no structure to gain from"),
+    Case("mlp-input", "hessian", network, (normal("n"), weights("l", "n", "n")), {"l": 5, "n": 64}, wanted=1, compile_limit=2,
+         why="a deep network: structure is lost, time must not be"),
+    Case("mlp-weights", "hessian", network_loss, (weights("n", "n"), normal("b", "n"), normal("b", "n"), weights("l", "n", "n")), {"l": 4, "b": 32, "n": 64}, wanted=1, compile_limit=2,
+         why="a deep network in its first layer's weights, over a batch"),
+    Case("newton", "newton", precision, PRECISION, {"n": 64}, wanted=1000,
+         why="the Newton step of the demonstration, 4,096 unknowns"),
+    Case("newton-solve", "solve", precision, PRECISION, {"n": 64},
+         why="the solve of that step alone, the Hessian being there"),
+    Case("newton-product", "product", precision, PRECISION, {"n": 64},
+         why="Hessian times a matrix, the Hessian being there"),
+    Case("newton-hvp", "hvp", precision, PRECISION, {"n": 64},
+         why="the same product from the function, against forward-over-reverse"),
+    Case("newton-logdet", "logdet", precision, PRECISION, {"n": 64},
+         why="log-determinant of the Hessian, as a Laplace approximation needs it"),
+)  # fmt: skip

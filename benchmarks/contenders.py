@@ -1,0 +1,102 @@
+"""The contenders of each task: how plain JAX does it, and how jaxmatcalc does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import jaxmatcalc as jmc
+
+Function = Callable[..., Any]
+BASELINE = "jax"
+
+
+def given(f: Function, *args: jax.Array) -> tuple[Any, ...]:
+    """The arguments of the case as they are."""
+    return args
+
+
+class Contender(NamedTuple):
+    """One way to do a task.
+
+    Attributes:
+        build: from the case's function to the function that is compiled and timed. A new function
+            object every time, so that no cache of JAX knows it.
+        prepare: from the case's function and arguments to that function's inputs; not timed.
+    """
+
+    build: Callable[[Function], Function]
+    prepare: Callable[..., tuple[Any, ...]] = given
+
+
+def dense_newton(f: Function) -> Function:
+    """The Newton direction by the dense Hessian."""
+
+    def direction(x: jax.Array, *data: jax.Array) -> jax.Array:
+        matrix = jax.hessian(f)(x, *data).reshape(x.size, x.size)
+        return -jnp.linalg.solve(matrix, jax.grad(f)(x, *data).ravel()).reshape(x.shape)
+
+    return direction
+
+
+def forward_over_reverse(f: Function) -> Function:
+    """Hessian times the gradient, a product of the kind that conjugate gradients take."""
+
+    def product(x: jax.Array, *data: jax.Array) -> jax.Array:
+        gradient = lambda x: jax.grad(f)(x, *data)  # noqa: E731
+        return jax.jvp(gradient, (x,), (gradient(x),))[1]
+
+    return product
+
+
+def operator_product(f: Function) -> Function:
+    """The same product through the Hessian operator."""
+
+    def product(x: jax.Array, *data: jax.Array) -> jax.Array:
+        _, gradient, H = jmc.value_grad_hessian_operator(f)(x, *data)
+        return H @ gradient
+
+    return product
+
+
+def matrix_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
+    """The Hessian as a matrix, and the gradient as a vector."""
+    size = args[0].size
+    return jax.jit(lambda *args: (jax.hessian(f)(*args).reshape(size, size), jax.grad(f)(*args).ravel()))(*args)
+
+
+def operator_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
+    """The Hessian as an operator, and the gradient as a vector."""
+    _, gradient, H = jax.jit(jmc.value_grad_hessian_operator(f))(*args)
+    return H, gradient.ravel()
+
+
+TASKS: dict[str, dict[str, Contender]] = {
+    "hessian": {
+        BASELINE: Contender(jax.hessian),
+        "jaxmatcalc": Contender(jmc.hessian),
+    },
+    "newton": {
+        BASELINE: Contender(dense_newton),
+        "jaxmatcalc": Contender(jmc.newton_direction),
+    },
+    "hvp": {
+        BASELINE: Contender(forward_over_reverse),
+        "jaxmatcalc": Contender(operator_product),
+    },
+    "product": {
+        BASELINE: Contender(lambda f: lambda H, v: H @ v, matrix_and_gradient),
+        "jaxmatcalc": Contender(lambda f: lambda H, v: H @ v, operator_and_gradient),
+    },
+    "solve": {
+        BASELINE: Contender(lambda f: lambda H, v: jnp.linalg.solve(H, v), matrix_and_gradient),
+        "jaxmatcalc": Contender(lambda f: lambda H, v: H.solve(v), operator_and_gradient),
+    },
+    "logdet": {
+        BASELINE: Contender(lambda f: lambda H, v: jnp.linalg.slogdet(H)[1], matrix_and_gradient),
+        "jaxmatcalc": Contender(lambda f: lambda H, v: H.logdet(), operator_and_gradient),
+    },
+}

@@ -1,0 +1,56 @@
+"""The arrays that cases are measured at: shapes by name, values from a fixed seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from jaxmatcalc.data import load_digits
+
+Sizes = Mapping[str, int]
+Sample = Callable[[np.random.Generator, Sizes], np.ndarray]
+
+
+def normal(*shape: str) -> Sample:
+    """Independent standard normal entries."""
+    return lambda rng, sizes: rng.standard_normal([sizes[name] for name in shape])
+
+
+def weights(*shape: str) -> Sample:
+    """Matrices (…, m, n) that keep the length of a random vector: entries of variance 1/n."""
+    draw = normal(*shape)
+    return lambda rng, sizes: draw(rng, sizes) / np.sqrt(sizes[shape[-1]])
+
+
+def signs(n: str) -> Sample:
+    """Labels ±1."""
+    return lambda rng, sizes: rng.choice([-1.0, 1.0], sizes[n])
+
+
+def regular(n: str) -> Sample:
+    """A square matrix far from singular: eigenvalues about 2, within a disc of radius 1."""
+    draw = weights(n, n)
+    return lambda rng, sizes: 2 * np.eye(sizes[n]) + draw(rng, sizes)
+
+
+def positive_definite(n: str) -> Sample:
+    """A symmetric matrix with eigenvalues between 1 and about 2."""
+
+    def draw(rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
+        factor = weights(n, n)(rng, sizes)
+        return np.eye(sizes[n]) + factor @ factor.T / 4
+
+    return draw
+
+
+def digit_correlations(n: str) -> Sample:
+    """Correlations of the first n pixels of the digits; a constant pixel has a row of zeros."""
+
+    def draw(rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
+        pixels = load_digits().pixels[:, : sizes[n]].astype(np.float64)
+        deviation = pixels.std(axis=0)
+        scores = (pixels - pixels.mean(axis=0)) / np.where(deviation == 0, 1, deviation)
+        return scores.T @ scores / len(scores)
+
+    return draw

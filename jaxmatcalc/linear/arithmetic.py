@@ -1,0 +1,155 @@
+"""The methods of an operator as functions of pytrees, for `jit`, `vmap` and the derivative rules."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmatcalc.linear import contraction, solving
+from jaxmatcalc.linear.term import Array, Misaligned, Term, relabelled
+
+if TYPE_CHECKING:
+    from jaxmatcalc.linear.operator import LinearOperator
+
+
+@functools.cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One compiled call for a method, mapped over the leading axes of a batch of operators.
+
+    Arrays that come more than once go in once: like terms are told by the identity of their arrays.
+    """
+
+    @functools.partial(jax.jit, static_argnums=(0, 1, 2))
+    def compiled(options: Any, tree: Any, places: tuple[int, ...], arrays: list[Array]) -> Any:
+        args = jax.tree.unflatten(tree, [arrays[k] for k in places])
+
+        def mapped(*args: Any) -> Any:
+            return function(*args, *options)
+
+        for _ in args[0].batch_shape:
+            mapped = jax.vmap(mapped)
+        return mapped(*args)
+
+    def call(options: tuple[Any, ...], *args: Any) -> Any:
+        leaves, tree = jax.tree.flatten(args)
+        unique = {id(leaf): leaf for leaf in leaves}
+        order = {key: k for k, key in enumerate(unique)}
+        places = tuple(order[id(leaf)] for leaf in leaves)
+        return compiled(options, tree, places, list(unique.values()))
+
+    return call
+
+
+def transpose(op: LinearOperator) -> LinearOperator:
+    terms = [t.transpose() for t in op.terms]
+    return op.rebuilt(terms, out_shape=op.in_shape, in_shape=op.out_shape)
+
+
+def adjoint(op: LinearOperator) -> LinearOperator:
+    op = transpose(op)
+    if not np.issubdtype(op.dtype, np.complexfloating):
+        return op
+    return op.rebuilt([t.map_arrays(jnp.conj) for t in op.terms])
+
+
+def add(left: LinearOperator, right: LinearOperator) -> LinearOperator:
+    dtype = jnp.promote_types(left.dtype, right.dtype)
+    return left.rebuilt(left.terms + right.terms, right, dtype=dtype)
+
+
+def times(op: LinearOperator, scalar: Array) -> LinearOperator:
+    terms = [contraction.close(t.times(scalar)) for t in op.terms]
+    return op.rebuilt(terms, dtype=jnp.result_type(op.dtype, scalar))
+
+
+def compose(left: LinearOperator, right: LinearOperator) -> LinearOperator:
+    dtype = jnp.promote_types(left.dtype, right.dtype)
+    terms = []
+    for a in left.terms:
+        for b in map(relabelled, right.terms):
+            try:
+                terms.append(contraction.compose(a, b))
+            except Misaligned:
+                formed = (contraction.densified(t, dtype) for t in (a, b))
+                terms.append(contraction.compose(*formed))
+    return left.rebuilt(terms, right, in_shape=right.in_shape, dtype=dtype)
+
+
+def apply(op: LinearOperator, x: Array) -> Array:
+    dtype = jnp.result_type(op.dtype, x)
+    images = [contraction.apply(t, x, dtype) for t in op.terms]
+    result = functools.reduce(jnp.add, images) if images else jnp.zeros(op.out_shape, dtype)
+    return result if x.shape == op.in_shape else result.reshape(-1)
+
+
+def to_dense(op: LinearOperator) -> Array:
+    pieces = [contraction.dense(t, op.dtype) for t in op.terms]
+    return functools.reduce(jnp.add, pieces) if pieces else jnp.zeros(op.shape, op.dtype)
+
+
+def _reduced(op: LinearOperator, reduce: Callable[[Term], Term], shape: tuple[int, ...]) -> Array:
+    """The sum over terms of what `reduce` leaves of each."""
+    result = jnp.zeros(shape, op.dtype)
+    for term in op.terms:
+        try:
+            reduced = reduce(term)
+        except Misaligned:
+            reduced = reduce(contraction.densified(term, op.dtype))
+        result = result + contraction.dense(reduced, op.dtype)
+    return result
+
+
+def diagonal(op: LinearOperator) -> Array:
+    return _reduced(op, contraction.diagonal, op.in_shape)
+
+
+def trace(op: LinearOperator) -> Array:
+    return _reduced(op, contraction.trace, ())
+
+
+def inv(op: LinearOperator, method: str | None) -> LinearOperator:
+    terms = solving.inverse(op.terms, op.structure, op.dtype, method)
+    return op.rebuilt(terms, out_shape=op.in_shape, in_shape=op.out_shape)
+
+
+def solve(op: LinearOperator, b: Array, method: str | None, symmetric: bool) -> Array:
+    if symmetric:
+        op = op.rebuilt(solving.on_symmetric(op.terms))
+    dtype = jnp.result_type(op.dtype, b)
+    x = _solution(op, b.reshape(op.out_shape).astype(dtype), method)
+    if symmetric:
+        x = (x + x.T) / 2
+    return x.reshape(b.shape)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _solution(op: LinearOperator, b: Array, method: str | None) -> Array:
+    return solving.solve(op.terms, op.structure, op.dtype, b, method)
+
+
+@_solution.defjvp
+def _solution_rule(method: str | None, primals: Any, tangents: Any) -> Any:
+    # A x = b gives dx = A⁻¹ (db - dA x): no factorisation is differentiated
+    (op, b), (op_dot, b_dot) = primals, tangents
+    x = _solution(op, b, method)
+    _, moved = jax.jvp(lambda a: apply(a, x), (op,), (op_dot,))
+    return x, _solution(op, b_dot - moved, method)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def logabsdet(op: LinearOperator, method: str | None) -> Array:
+    return solving.logdet(op.terms, op.structure, op.dtype, method)
+
+
+@logabsdet.defjvp
+def _logabsdet_rule(method: str | None, primals: Any, tangents: Any) -> Any:
+    # d log|det A| = Re tr(A⁻¹ dA), the trace taken from the terms
+    (op,), (op_dot,) = primals, tangents
+    inverse = inv(op, method)
+    _, moved = jax.jvp(lambda a: trace(compose(inverse, a)), (op,), (op_dot,))
+    return logabsdet(op, method), jnp.real(moved)
