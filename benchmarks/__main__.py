@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("results.json"),
         metavar="FILE",
-        help="the results file; cases it has already are not measured again (default: results.json)",
+        help="the results file; a case it has is not measured again (default: results.json)",
     )
     command.set_defaults(run=run)
 
@@ -63,12 +63,12 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def run(arguments: argparse.Namespace, cases: Sequence[Case] = CASES) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Measure what the results file does not have yet; 1 where an answer was wrong."""
-    chosen = select(cases, arguments.cases)
+    chosen = select(CASES, arguments.cases)
     results = resume(arguments.out, environment())
     settings = QUICK if arguments.quick else FULL
-    missing = [case for case in chosen if results.get(case.name, arguments.dtype) is None]
+    missing = [case for case in chosen if not results.has(case.name, arguments.dtype, settings)]
     console = Console(stderr=True, highlight=False)
     if len(missing) < len(chosen):
         console.print(f"{len(chosen) - len(missing)} cases are in {arguments.out} already")
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace, cases: Sequence[Case] = CASES) -> int:
                     f"compile {report.multiple(compile_ratio)}"
                 )
             progress.advance(task)
-    return 1 if wrong else 0
+    return int(wrong > 0)
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str] | None) -> list[Case]:
@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"python -m benchmarks: {error}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted: what was measured is kept; the same command measures the rest", file=sys.stderr)
+        print("interrupted; the same command measures what is missing", file=sys.stderr)
         return 130
 
 

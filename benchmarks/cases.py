@@ -1,7 +1,7 @@
 """The cases: a function in plain jax.numpy, the arrays it is taken at, and why it is measured.
 
-Nothing here is from jaxmatcalc. The first argument of a function is the one it is differentiated in;
-the others are data, passed to the compiled program as arguments so that nothing is folded into it.
+Nothing here is from jaxmatcalc. A function is differentiated in its first argument; the others are
+data, passed to the compiled program as arguments so that nothing is folded into it.
 """
 
 from __future__ import annotations
@@ -102,30 +102,34 @@ def network_loss(W: jax.Array, X: jax.Array, Y: jax.Array, layers: jax.Array) ->
 
 
 PRECISION = (positive_definite("n"), digit_correlations("n"))
+FACTORS = (normal("n", "k"), normal("n", "n"), normal("n", "k"))
+LOGISTIC = (normal("d"), normal("m", "d"), signs("m"))
+NETWORK = (normal("n"), weights("l", "n", "n"))
+BATCH = (weights("n", "n"), normal("b", "n"), normal("b", "n"), weights("l", "n", "n"))
 
 CASES = (
     Case("logdet", "hessian", logdet, (regular("n"),), {"n": 32}, wanted=15,
          why="Kronecker product and commutation; autodiff solves once for every entry"),
-    Case("factorisation", "hessian", factorisation, (normal("n", "k"), normal("n", "n"), normal("n", "k")), {"n": 200, "k": 5}, wanted=100,
+    Case("factorisation", "hessian", factorisation, FACTORS, {"n": 200, "k": 5}, wanted=100,
          why="I ⊗ VᵀV: nearly all entries are zero"),
-    Case("quadratic-form", "hessian", quadratic_form, (normal("n"), normal("n", "n")), {"n": 1024}, wanted=10,
-         why="A + Aᵀ: nothing to compute, only memory"),
+    Case("quadratic-form", "hessian", quadratic_form, (normal("n"), normal("n", "n")), {"n": 1024},
+         wanted=10, why="A + Aᵀ: nothing to compute, only memory"),
     Case("two-sided", "hessian", two_sided, (normal("n", "n"),) * 4, {"n": 32}, wanted=10,
-         why="AᵀA ⊗ BBᵀ: a dense Kronecker product"),
-    Case("logistic", "hessian", logistic, (normal("d"), normal("m", "d"), signs("m")), {"m": 1000, "d": 200}, wanted=1, compile_limit=2,
-         why="AᵀDA: one matrix product, no structure to gain from"),
-    Case("mlp-input", "hessian", network, (normal("n"), weights("l", "n", "n")), {"l": 5, "n": 64}, wanted=1, compile_limit=2,
-         why="a deep network: structure is lost, time must not be"),
-    Case("mlp-weights", "hessian", network_loss, (weights("n", "n"), normal("b", "n"), normal("b", "n"), weights("l", "n", "n")), {"l": 4, "b": 32, "n": 64}, wanted=1, compile_limit=2,
-         why="a deep network in its first layer's weights, over a batch"),
+         why="AᵀA ⊗ BBᵀ: a full Kronecker product"),
+    Case("logistic", "hessian", logistic, LOGISTIC, {"m": 1000, "d": 200}, wanted=1,
+         compile_limit=2, why="AᵀDA: one matrix product, and no structure beyond it"),
+    Case("mlp-input", "hessian", network, NETWORK, {"l": 5, "n": 64}, wanted=1,
+         compile_limit=2, why="a deep network: there is no structure, and no time may be lost"),
+    Case("mlp-weights", "hessian", network_loss, BATCH, {"l": 4, "b": 32, "n": 64}, wanted=1,
+         compile_limit=2, why="the same in the first layer's weights, over a batch"),
     Case("newton", "newton", precision, PRECISION, {"n": 64}, wanted=1000,
          why="the Newton step of the demonstration, 4,096 unknowns"),
     Case("newton-solve", "solve", precision, PRECISION, {"n": 64},
          why="the solve of that step alone, the Hessian being there"),
     Case("newton-product", "product", precision, PRECISION, {"n": 64},
-         why="Hessian times a matrix, the Hessian being there"),
+         why="the Hessian times a matrix, the Hessian being there"),
     Case("newton-hvp", "hvp", precision, PRECISION, {"n": 64},
          why="the same product from the function, against forward-over-reverse"),
     Case("newton-logdet", "logdet", precision, PRECISION, {"n": 64},
-         why="log-determinant of the Hessian, as a Laplace approximation needs it"),
+         why="the Hessian's log-determinant, as a Laplace approximation takes it"),
 )  # fmt: skip

@@ -65,7 +65,8 @@ def operator_product(f: Function) -> Function:
 def matrix_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
     """The Hessian as a matrix, and the gradient as a vector."""
     size = args[0].size
-    return jax.jit(lambda *args: (jax.hessian(f)(*args).reshape(size, size), jax.grad(f)(*args).ravel()))(*args)
+    matrix = jax.jit(jax.hessian(f))(*args).reshape(size, size)
+    return matrix, jax.jit(jax.grad(f))(*args).ravel()
 
 
 def operator_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:

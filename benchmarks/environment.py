@@ -10,6 +10,8 @@ from pathlib import Path
 import jax
 
 PACKAGES = ("jax", "jaxlib", "numpy")
+# The LAPACK calls of XLA's CPU backend run on threads of their own, which compete with XLA's.
+VARIABLES = ("XLA_FLAGS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def environment() -> dict[str, str]:
@@ -24,7 +26,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
         "matmul precision": str(jax.config.values["jax_default_matmul_precision"] or "default"),
-        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        **{name: os.environ.get(name, "") for name in VARIABLES},
     }
 
 

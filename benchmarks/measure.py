@@ -7,8 +7,8 @@
 3. Run time: rounds of one sample of each contender, A-B-A-B, until the budget is spent. A sample is
    the mean of so many calls, each waited for, that it lasts `SAMPLE` seconds at least.
 
-Reported are median and quartiles, and the ratio of the medians; the spread of the ratio is that of the
-ratios within the rounds.
+Reported are median and quartiles, and the ratio of the medians; the spread of the ratio is that of
+the ratios within the rounds.
 """
 
 from __future__ import annotations
@@ -44,17 +44,18 @@ class Settings:
 
     Attributes:
         budget: seconds for the rounds of one case; the fewest rounds are made whatever they take.
-        rounds: fewest and most rounds.
+        fewest, most: bounds on the rounds.
         compiles: how often each contender is traced and compiled.
     """
 
     budget: float
-    rounds: tuple[int, int]
+    fewest: int
+    most: int
     compiles: int
 
 
-FULL = Settings(budget=20.0, rounds=(5, 200), compiles=5)
-QUICK = Settings(budget=2.0, rounds=(3, 50), compiles=1)
+FULL = Settings(budget=20.0, fewest=5, most=200, compiles=5)
+QUICK = Settings(budget=2.0, fewest=3, most=50, compiles=1)
 
 
 def measure(
@@ -174,11 +175,11 @@ def time_running(
     for name, call in calls.items():
         seconds(call, inputs[name], counts[name])
     times: dict[str, list[float]] = {name: [] for name in calls}
-    fewest, most = settings.rounds
     began = time.perf_counter()
     with no_garbage_collection():
-        for rounds in range(most):
-            if rounds >= fewest and time.perf_counter() - began > settings.budget:
+        for rounds in range(settings.most):
+            spent = time.perf_counter() - began
+            if rounds >= settings.fewest and spent > settings.budget:
                 break
             for name, call in calls.items():
                 times[name].append(seconds(call, inputs[name], counts[name]))

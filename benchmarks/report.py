@@ -28,12 +28,14 @@ def report(results: Results) -> str:
 def caption(results: Results, dtype: str, records: list[Record]) -> str:
     """The line above a table."""
     where = results.environment
-    dates = sorted({record["date"][:10] for record in records})
+    dates = sorted(record["date"][:10] for record in records)
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
     return (
-        f"Medians, {dtype}, {where['device']} ({where['cpu']}, {where['cores']} cores), "
-        f"Python {where['python']}, JAX {where['jax']}, {' to '.join(dates[:: len(dates) - 1 or 1])}. "
-        "Ratio: JAX's time over jaxmatcalc's. Compile ratio: jaxmatcalc's trace and compile time over "
-        "JAX's."
+        f"Medians, {dtype}, on {where['device'].partition(': ')[2]} "
+        f"({where['cpu']}, {where['cores']} cores), "
+        f"Python {where['python']}, JAX {where['jax']}, {when}.\n"
+        "Ratio: JAX's time over jaxmatcalc's. Compile ratio: jaxmatcalc's trace and compile time\n"
+        "over JAX's. What misses its figure is in bold."
     )
 
 
@@ -91,7 +93,8 @@ def compare(old: Results, new: Results) -> str:
             )
     if not rows:
         raise UnusableResults("the two results have no case in common")
-    differing = [name for name in new.environment if old.environment.get(name) != new.environment[name]]
+    here, there = new.environment, old.environment
+    differing = [name for name in here if there.get(name) != here[name]]
     note = f"\n\nMeasured with different {', '.join(differing)}." if differing else ""
     columns = ("case", "dtype", "JAX", OURS, "ratio", "")
     return markdown(columns, rows) + note

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Record
+from benchmarks.measure import Record, Settings
 
 COMMITTED = Path(__file__).parent / "results"
 
@@ -30,6 +30,11 @@ class Results:
     def get(self, name: str, dtype: str) -> Record | None:
         """The measurement of a case, if there is one."""
         return self._by_key.get(key(name, dtype))
+
+    def has(self, name: str, dtype: str, settings: Settings) -> bool:
+        """Whether a case was measured, and in this way."""
+        record = self.get(name, dtype)
+        return record is not None and record["settings"] == asdict(settings)
 
     def add(self, record: Record) -> None:
         """Keep a measurement, in place of an earlier one of the same case."""

@@ -292,7 +292,9 @@ def _differentiable_dtype(operation: str, dtype: Any, holomorphic: bool, what: s
 def scalar_result(operation: str, tree: Any, avals: Sequence[Any]) -> None:
     """The function returned one real scalar."""
     if len(avals) != 1 or not jax.tree_util.treedef_is_leaf(tree):
-        raise TypeError(f"`{operation}` needs a function that returns a scalar; it returned {tree}.")
+        raise TypeError(
+            f"`{operation}` needs a function that returns a scalar; it returned {tree}."
+        )
     (aval,) = avals
     if aval.shape != ():
         raise TypeError(

@@ -35,11 +35,14 @@ _BODIES = {
 }
 
 # Parameters that say how a call is run or derived, not what it computes
-_INCIDENTAL = frozenset(
-    "name inline keep_unused in_shardings out_shardings in_layouts out_layouts donated_invars "
-    "ctx_mesh compiler_options_kvs jvp_jaxpr_fun jvp fwd_jaxpr_thunk fwd bwd out_trees "
-    "branches_platforms sharding out_sharding".split()
-)
+# fmt: off
+_INCIDENTAL = frozenset({
+    "name", "inline", "keep_unused", "in_shardings", "out_shardings", "in_layouts",
+    "out_layouts", "donated_invars", "ctx_mesh", "compiler_options_kvs", "jvp_jaxpr_fun", "jvp",
+    "fwd_jaxpr_thunk", "fwd", "bwd", "out_trees", "branches_platforms", "sharding",
+    "out_sharding",
+})
+# fmt: on
 
 
 def trace(function: Callable[..., Any], *args: Any) -> tuple[Jaxpr, list[Any]]:
@@ -182,9 +185,7 @@ def _same_params(left: Eqn, right: Eqn) -> bool:
     if left.params.keys() != right.params.keys():
         return False
     return all(
-        _same_value(left.params[k], right.params[k])
-        for k in left.params
-        if k not in _INCIDENTAL
+        _same_value(left.params[k], right.params[k]) for k in left.params if k not in _INCIDENTAL
     )
 
 
@@ -211,4 +212,3 @@ def subprograms(jaxpr: Jaxpr) -> Iterator[Jaxpr]:
             for inner in value if isinstance(value, tuple | list) else (value,):
                 if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
                     yield from subprograms(opened(inner)[0])
-

@@ -85,7 +85,7 @@ def _on_tpu() -> bool:
 def _print(report: Report, rows: tuple[Row, ...]) -> None:
     console = Console()
     failed = [row for row in report.rows if not row.passed and row not in rows]
-    table = Table("family", "check", "entry", "error", "tolerance", "")
+    table = _table("family", "check", "entry", "error", "tolerance", "")
     for row in (*rows, *failed):
         table.add_row(
             row.family,
@@ -102,7 +102,7 @@ def _print(report: Report, rows: tuple[Row, ...]) -> None:
 
 
 def _points_table(points: tuple[PointRow, ...]) -> Table:
-    table = Table(
+    table = _table(
         "where JAX has been seen to be wrong", "truth", "plain JAX", "error", "jaxmatcalc"
     )
     for row in points:
@@ -113,6 +113,14 @@ def _points_table(points: tuple[PointRow, ...]) -> Table:
             f"{row.error:.1e}",
             "[green]right[/]" if row.passed else "[red]wrong[/]",
         )
+    return table
+
+
+def _table(*headers: str) -> Table:
+    """Return a table whose cells are broken over lines rather than cut."""
+    table = Table()
+    for header in headers:
+        table.add_column(header, overflow="fold")
     return table
 
 

@@ -21,13 +21,17 @@ from jaxmatcalc import _jax
 Array = Any
 
 # Primitives that act entry by entry, on operands of one shape (or scalars, for the last two)
-ELEMENTWISE = frozenset(
-    """abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp complex conj
-    convert_element_type copy cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt
-    imag integer_pow is_finite le lgamma log log1p logistic lt max min mul ne neg nextafter not or
-    population_count pow real rem round rsqrt select_n sign sin sinh sqrt square stop_gradient sub
-    tan tanh xor""".split()
-)
+# fmt: off
+ELEMENTWISE = frozenset({
+    "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh",
+    "cbrt", "ceil", "clamp", "complex", "conj", "convert_element_type", "copy", "cos", "cosh",
+    "digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge",
+    "gt", "imag", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt",
+    "max", "min", "mul", "ne", "neg", "nextafter", "not", "or", "population_count", "pow",
+    "real", "rem", "round", "rsqrt", "select_n", "sign", "sin", "sinh", "sqrt", "square",
+    "stop_gradient", "sub", "tan", "tanh", "xor",
+})
+# fmt: on
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,8 +221,9 @@ def _broadcast(eqn: Any, operand: Known, *sizes: Known) -> Known | None:
             for n, a, c in zip(operand.shape, places, operand.axes, strict=True)
         ):
             return None
-        operand = _drop_ones(operand, [a for a, n in enumerate(operand.shape)
-                                       if n != shape[places[a]]])
+        operand = _drop_ones(
+            operand, [a for a, n in enumerate(operand.shape) if n != shape[places[a]]]
+        )
     target = dict(zip(range(len(operand.shape)), places, strict=True))
     classes = {c: int(target[operand.axes.index(c)]) for c in operand.axes}
     axes = list(range(len(shape)))

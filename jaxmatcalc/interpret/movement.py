@@ -1,7 +1,7 @@
 """Rules for the primitives that move entries along one axis: slices, pads, joins, running sums.
 
-Such a primitive acts on the factor that carries the axis where there is just one; otherwise it becomes
-a small matrix between the old axis and the new.
+Such a primitive acts on the factor that carries the axis where there is just one; otherwise it
+becomes a small matrix between the old axis and the new.
 """
 
 from __future__ import annotations
@@ -83,13 +83,12 @@ def _slice(eqn: Any, operand: Tangent) -> Tangent:
 def _dynamic_slice(eqn: Any, operand: Value, *starts: Value) -> Tangent | None:
     if isinstance(operand, Known):
         return None
-    for axis, size in enumerate(eqn.params["slice_sizes"]):
-        if size == operand.shape[axis]:
+    for axis, (size, start) in enumerate(zip(eqn.params["slice_sizes"], starts, strict=True)):
+        if size == operand.shape[axis] or isinstance(start, Tangent):
             continue
-        start = starts[axis].value() if isinstance(starts[axis], Known) else None
 
-        def piece(array: Any, k: int, start: Any = start, size: int = size) -> Any:
-            return lax.dynamic_slice_in_dim(array, start, size, k)
+        def piece(array: Any, k: int, start: Known = start, size: int = size) -> Any:
+            return lax.dynamic_slice_in_dim(array, start.value(), size, k)
 
         operand = _axis_map(eqn, operand, axis, piece, _resized(operand, axis, size))
     return operand

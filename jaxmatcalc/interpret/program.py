@@ -25,6 +25,9 @@ class Program:
 
     def __init__(self, function: Callable[..., Any], args: Sequence[Any], has_aux: bool = False):
         self.args = list(args)
+        self.tree: Any = None  # pytrees of the results and the further results, set by tracing
+        self.aux_tree: Any = None
+        self.count = 0
 
         def flat(*xs: Any) -> list[Any]:
             result = function(*xs)

@@ -48,6 +48,7 @@ _CALLS: dict[str, list[_Call]] = {
     "kron": [_Call(jnp.kron, ops.kron)],
 }
 
+
 def _maps(arity: int) -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
     """The function itself, and what `vmap` makes of it."""
     one = [jax.vmap, lambda f: jax.vmap(jax.vmap(f))]
@@ -94,7 +95,7 @@ def has_calls(jaxpr: Any) -> bool:
     return False
 
 
-def _enterable(eqn: Any) -> Any:
+def _enterable(eqn: Any) -> tuple[Any, list[Any]] | None:
     """The body of a call without a derivative rule of its own."""
     return None if _jax.is_custom(eqn) else _jax.body(eqn)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc.interpret.known import Known
-from jaxmatcalc.linear.contraction import close, dense, densified
+from jaxmatcalc.linear.contraction import close, dense_sum, densified
 from jaxmatcalc.linear.merge import merge
 from jaxmatcalc.linear.term import Factor, Group, Misaligned, Term, flat, fresh, identify, refine
 
@@ -49,9 +49,7 @@ class Tangent:
 
     def columns(self, index: int) -> Any:
         """The dense array for input `index`, of shape ``shape + (size of the input,)``."""
-        pieces = [dense(t, self.dtype) for t in self.terms[index]]
-        total = sum(pieces[1:], start=pieces[0])
-        return total.reshape(*self.shape, -1)
+        return dense_sum(self.terms[index], self.dtype).reshape(*self.shape, -1)
 
 
 def add(tangents: Sequence[Tangent], aval: Any) -> Tangent:
@@ -143,4 +141,3 @@ def reshaped(term: Term, new_shape: tuple[int, ...]) -> Term:
     )
     term = term.split({k: v for k, v in parts.items() if k not in flat(target)})
     return Term(term.factors, groups, term.in_)
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from jaxmatcalc import _jax
 from jaxmatcalc.interpret.known import Known, run
 from jaxmatcalc.interpret.rules import RULES, Value
 from jaxmatcalc.interpret.tangent import Tangent
-from jaxmatcalc.linear.contraction import dense
+from jaxmatcalc.linear.contraction import dense_sum
 from jaxmatcalc.linear.operator import LinearOperator
 from jaxmatcalc.linear.structure import kind
 from jaxmatcalc.linear.term import Factor, Term, flat, fresh, shape
@@ -42,8 +41,9 @@ def walk(
         return Known.full(_jax.literal(atom)) if isinstance(atom, _jax.Literal) else env[atom]
 
     for eqn in _jax.live_equations(jaxpr, wanted):
-        env.update(zip(eqn.outvars, _step(eqn, list(map(read, eqn.invars)), fallbacks),
-                       strict=True))
+        env.update(
+            zip(eqn.outvars, _step(eqn, list(map(read, eqn.invars)), fallbacks), strict=True)
+        )
     return [read(v) if w else None for v, w in zip(jaxpr.outvars, wanted, strict=True)]
 
 
@@ -78,8 +78,9 @@ def _densely(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[
     depends = _jax.dependent_outputs(eqn, moving)
     results: list[Value | None] = [None] * len(depends)
     if not all(depends):
-        still = [o.value() if isinstance(o, Known) else jnp.zeros(o.shape, o.dtype)
-                 for o in operands]
+        still = [
+            o.value() if isinstance(o, Known) else jnp.zeros(o.shape, o.dtype) for o in operands
+        ]
         for k, r in enumerate(_jax.bind(eqn, still)):
             results[k] = None if depends[k] else Known.full(r)
     tangents = [o for o in operands if isinstance(o, Tangent)]
@@ -177,12 +178,9 @@ def _terms(tangent: Value, index: int) -> Sequence[Term]:
     return tangent.terms.get(index, ()) if isinstance(tangent, Tangent) else ()
 
 
-def _operator(
-    terms: Sequence[Term], out: Any, x: Any, fallbacks: Sequence[str]
-) -> LinearOperator:
+def _operator(terms: Sequence[Term], out: Any, x: Any, fallbacks: Sequence[str]) -> LinearOperator:
     out, in_ = jax.typeof(out), jax.typeof(x)
     if len(terms) > 1 and any(kind(t) == "dense" for t in terms):
         # one term fills the array already: the others may as well be added to it
-        total = functools.reduce(jnp.add, (dense(t, out.dtype) for t in terms))
-        terms = [_full_term(total, out.shape, in_.shape)]
+        terms = [_full_term(dense_sum(terms, out.dtype), out.shape, in_.shape)]
     return LinearOperator(terms, out.shape, in_.shape, out.dtype, tuple(fallbacks))

@@ -23,7 +23,7 @@ _CPU: dict[str, tuple[Kernel, Callable[[tuple[int, ...], DTypeLike], bool]]] = {
 
 
 def select(operation: str, shape: tuple[int, ...], dtype: DTypeLike) -> Kernel | None:
-    """The kernel for an operation on a CPU at a shape and dtype, or None: the library is as fast."""
+    """The kernel for an operation on a CPU at a shape and dtype; None where the library stays."""
     if math.prod(shape) == 0 or operation not in _CPU:
         return None
     kernel, wins = _CPU[operation]

@@ -1,4 +1,4 @@
-"""The methods of an operator as functions of pytrees, for `jit`, `vmap` and the derivative rules."""
+"""The methods of an operator as functions of pytrees, for `jit`, `vmap` and derivative rules."""
 
 from __future__ import annotations
 
@@ -46,11 +46,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def transpose(op: LinearOperator) -> LinearOperator:
+    """Exchange ``out`` and ``in``."""
     terms = [t.transpose() for t in op.terms]
     return op.rebuilt(terms, out_shape=op.in_shape, in_shape=op.out_shape)
 
 
 def adjoint(op: LinearOperator) -> LinearOperator:
+    """Transpose and conjugate."""
     op = transpose(op)
     if not np.issubdtype(op.dtype, np.complexfloating):
         return op
@@ -58,16 +60,19 @@ def adjoint(op: LinearOperator) -> LinearOperator:
 
 
 def add(left: LinearOperator, right: LinearOperator) -> LinearOperator:
+    """All terms together; like ones merge."""
     dtype = jnp.promote_types(left.dtype, right.dtype)
     return left.rebuilt(left.terms + right.terms, right, dtype=dtype)
 
 
 def times(op: LinearOperator, scalar: Array) -> LinearOperator:
+    """One more scalar factor in each term."""
     terms = [contraction.close(t.times(scalar)) for t in op.terms]
     return op.rebuilt(terms, dtype=jnp.result_type(op.dtype, scalar))
 
 
 def compose(left: LinearOperator, right: LinearOperator) -> LinearOperator:
+    """Each term after each; those whose axes are split at odds are formed first."""
     dtype = jnp.promote_types(left.dtype, right.dtype)
     terms = []
     for a in left.terms:
@@ -81,6 +86,7 @@ def compose(left: LinearOperator, right: LinearOperator) -> LinearOperator:
 
 
 def apply(op: LinearOperator, x: Array) -> Array:
+    """The product with an array of ``in_shape``, or a flat one."""
     dtype = jnp.result_type(op.dtype, x)
     images = [contraction.apply(t, x, dtype) for t in op.terms]
     result = functools.reduce(jnp.add, images) if images else jnp.zeros(op.out_shape, dtype)
@@ -88,8 +94,8 @@ def apply(op: LinearOperator, x: Array) -> Array:
 
 
 def to_dense(op: LinearOperator) -> Array:
-    pieces = [contraction.dense(t, op.dtype) for t in op.terms]
-    return functools.reduce(jnp.add, pieces) if pieces else jnp.zeros(op.shape, op.dtype)
+    """The sum of the terms, formed."""
+    return contraction.dense_sum(op.terms, op.dtype) if op.terms else jnp.zeros(op.shape, op.dtype)
 
 
 def _reduced(op: LinearOperator, reduce: Callable[[Term], Term], shape: tuple[int, ...]) -> Array:
@@ -105,19 +111,23 @@ def _reduced(op: LinearOperator, reduce: Callable[[Term], Term], shape: tuple[in
 
 
 def diagonal(op: LinearOperator) -> Array:
+    """Identify ``out`` with ``in``."""
     return _reduced(op, contraction.diagonal, op.in_shape)
 
 
 def trace(op: LinearOperator) -> Array:
+    """Identify ``out`` with ``in`` and sum."""
     return _reduced(op, contraction.trace, ())
 
 
 def inv(op: LinearOperator, method: str | None) -> LinearOperator:
+    """The inverse as terms."""
     terms = solving.inverse(op.terms, op.structure, op.dtype, method)
     return op.rebuilt(terms, out_shape=op.in_shape, in_shape=op.out_shape)
 
 
 def solve(op: LinearOperator, b: Array, method: str | None, symmetric: bool) -> Array:
+    """The solution, shaped as b; among symmetric matrices if asked for."""
     if symmetric:
         op = op.rebuilt(solving.on_symmetric(op.terms))
     dtype = jnp.result_type(op.dtype, b)
@@ -143,6 +153,7 @@ def _solution_rule(method: str | None, primals: Any, tangents: Any) -> Any:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def logabsdet(op: LinearOperator, method: str | None) -> Array:
+    """log |det|, differentiable in every factor."""
     return solving.logdet(op.terms, op.structure, op.dtype, method)
 
 

@@ -83,8 +83,10 @@ def kronecker(*factors: Any) -> LinearOperator:
 
     Source: Magnus and Neudecker (2019), ch. 2; Van Loan (2000), "The ubiquitous Kronecker product".
     """
-    matrices = [_inexact(_checks.one_matrix("kronecker", F, i))
-                for i, F in enumerate(_checks.some("kronecker", factors), 1)]
+    matrices = [
+        _inexact(_checks.one_matrix("kronecker", F, i))
+        for i, F in enumerate(_checks.some("kronecker", factors), 1)
+    ]
     out_shape = tuple(F.shape[0] for F in matrices)
     in_shape = tuple(F.shape[1] for F in matrices)
     out, in_ = fresh(out_shape), fresh(in_shape)
@@ -138,8 +140,8 @@ def from_dense(array: Any, in_ndim: int) -> LinearOperator:
 
 
 def _inexact(array: Any) -> Any:
-    return array.astype(jnp.promote_types(array.dtype, jnp.zeros(()).dtype)) if not jnp.issubdtype(
-        array.dtype, jnp.inexact
-    ) else array
-
-
+    return (
+        array.astype(jnp.promote_types(array.dtype, jnp.zeros(()).dtype))
+        if not jnp.issubdtype(array.dtype, jnp.inexact)
+        else array
+    )

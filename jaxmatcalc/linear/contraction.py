@@ -6,6 +6,7 @@ else waits until the term is evaluated, as an array or on one.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -202,6 +203,11 @@ def dense(term: Term, dtype: Any) -> Array:
     return value.reshape(shape(term.out) + shape(term.in_))
 
 
+def dense_sum(terms: Sequence[Term], dtype: Any) -> Array:
+    """The sum of one or more terms, as an array."""
+    return functools.reduce(jnp.add, (dense(t, dtype) for t in terms))
+
+
 def apply(term: Term, x: Array, dtype: Any) -> Array:
     """The term times an array of the shape of ``in_``."""
     labels = flat(term.in_)
@@ -216,9 +222,7 @@ def apply(term: Term, x: Array, dtype: Any) -> Array:
 def compose(left: Term, right: Term) -> Term:
     """The term of the product, `left` after `right`."""
     n, m = len(left.out), len(left.in_)
-    joined = Term(
-        left.factors + right.factors, left.out + left.in_ + right.out + right.in_, ()
-    )
+    joined = Term(left.factors + right.factors, left.out + left.in_ + right.out + right.in_, ())
     joined = identify(joined, [(n + k, n + m + k) for k in range(m)], lambda t: t.out)
     removed = flat(joined.out[n : n + 2 * m])
     return close(Term(joined.factors, joined.out[:n], joined.out[n + 2 * m :]), removed)

@@ -65,6 +65,7 @@ class LinearOperator:
         self._dtype = np.dtype(dtype)
 
     def tree_flatten(self) -> tuple[tuple[Array, ...], Any]:
+        """The factors, and everything static."""
         return self.arrays, (
             self.spec,
             self.out_shape,
@@ -75,6 +76,7 @@ class LinearOperator:
 
     @classmethod
     def tree_unflatten(cls, aux: Any, arrays: Iterable[Array]) -> LinearOperator:
+        """The operator with these leaves, whatever they are."""
         self = object.__new__(cls)
         self.arrays = tuple(arrays)
         self.spec, self.out_shape, self.in_shape, self.fallbacks, self._dtype = aux
@@ -107,6 +109,10 @@ class LinearOperator:
     def shape(self) -> tuple[int, ...]:
         """``out_shape + in_shape``: the shape of `to_dense`, after the batch axes."""
         return self.out_shape + self.in_shape
+
+    @property
+    def _shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self.out_shape, self.in_shape
 
     @property
     def structure(self) -> Structure:
@@ -165,7 +171,7 @@ class LinearOperator:
     def __add__(self, other: LinearOperator) -> LinearOperator:
         if not isinstance(other, LinearOperator):
             return NotImplemented
-        _checks.same_operator_shapes("+", self.shape_pair, other.shape_pair)
+        _checks.same_operator_shapes("+", self._shapes, other._shapes)
         return compiled(arithmetic.add)((), self, other)
 
     def __neg__(self) -> LinearOperator:
@@ -195,10 +201,6 @@ class LinearOperator:
         x = _checks.operand("LinearOperator @", other, self.in_shape, self.batch_shape)
         return compiled(arithmetic.apply)((), self, x)
 
-    @property
-    def shape_pair(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return self.out_shape, self.in_shape
-
     # Evaluation
 
     def to_dense(self) -> jax.Array:
@@ -218,12 +220,12 @@ class LinearOperator:
 
     def diagonal(self) -> jax.Array:
         """The diagonal of the matrix, as an array of `in_shape`."""
-        _checks.square_operator("diagonal", *self.shape_pair)
+        _checks.square_operator("diagonal", *self._shapes)
         return compiled(arithmetic.diagonal)((), self)
 
     def trace(self) -> jax.Array:
         """The sum of the diagonal."""
-        _checks.square_operator("trace", *self.shape_pair)
+        _checks.square_operator("trace", *self._shapes)
         return compiled(arithmetic.trace)((), self)
 
     def solve(self, b: Any, method: str | None = None, symmetric: bool = False) -> jax.Array:
@@ -244,7 +246,7 @@ class LinearOperator:
             ValueError: the operator is not square, b does not fit, or the structure does not
                 admit the method.
         """
-        _checks.square_operator("solve", *self.shape_pair)
+        _checks.square_operator("solve", *self._shapes)
         b = _checks.operand("solve", b, self.out_shape, self.batch_shape)
         if symmetric:
             _checks.symmetric_matrices("solve", self.in_shape)
@@ -252,10 +254,10 @@ class LinearOperator:
 
     def inv(self, method: str | None = None) -> LinearOperator:
         """The inverse, in structured form where there is one."""
-        _checks.square_operator("inv", *self.shape_pair)
+        _checks.square_operator("inv", *self._shapes)
         return compiled(arithmetic.inv)((method,), self)
 
     def logdet(self, method: str | None = None) -> jax.Array:
         """log |det A|; -inf for a singular operator."""
-        _checks.square_operator("logdet", *self.shape_pair)
+        _checks.square_operator("logdet", *self._shapes)
         return compiled(arithmetic.logabsdet)((method,), self)

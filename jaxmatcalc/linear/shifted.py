@@ -73,8 +73,9 @@ class Shifted:
 
     def full_matrices(self) -> list[Array]:
         """The components as matrices, a diagonal one formed."""
-        return [m if m.shape[-1] != 1 or m.ndim == 2 else jnp.diag(m.ravel())
-                for m in self.matrices()]
+        return [
+            m if m.shape[-1] != 1 or m.ndim == 2 else jnp.diag(m.ravel()) for m in self.matrices()
+        ]
 
     def _spectrum(self) -> tuple[list[tuple[Group, Group, Array, Label]], Array, Group]:
         """Eigenvectors of each component, and s·∏w + ρ over the eigen-labels."""

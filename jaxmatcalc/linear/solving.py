@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
-from jaxmatcalc.linear.contraction import apply, contract, dense
+from jaxmatcalc.linear.contraction import apply, contract, dense_sum
 from jaxmatcalc.linear.shifted import Shifted, component_matrix, parts_and_scalars
 from jaxmatcalc.linear.structure import (
     Structure,
@@ -61,9 +61,7 @@ def solve(
     return _solve_term(terms[0], b)
 
 
-def inverse(
-    terms: Sequence[Term], found: Structure, dtype: Any, method: str | None
-) -> list[Term]:
+def inverse(terms: Sequence[Term], found: Structure, dtype: Any, method: str | None) -> list[Term]:
     """The terms of the inverse."""
     _checks.nonzero_operator("inv", terms)
     name = _choose(terms, found, method)
@@ -100,7 +98,7 @@ def on_symmetric(terms: Sequence[Term]) -> list[Term]:
         parts = [c for c in components(term) if c.labels]
         swapped = Term(term.factors, term.out, term.in_[::-1])
         if not aligned(term, parts) and aligned(swapped, parts):
-            if len(parts) == 2 and transposes(*parts, term):
+            if len(parts) == 2 and transposes(parts[0], parts[1], term):
                 factors = tuple(f._replace(symmetric=bool(f.labels)) for f in term.factors)
                 swapped = Term(factors, swapped.out, swapped.in_)
             term = swapped
@@ -112,8 +110,7 @@ def on_symmetric(terms: Sequence[Term]) -> list[Term]:
 
 
 def _matrix(terms: Sequence[Term], dtype: Any) -> Array:
-    total = sum((dense(t, dtype) for t in terms[1:]), start=dense(terms[0], dtype))
-    return total.reshape(extent(flat(terms[0].out)), -1)
+    return dense_sum(terms, dtype).reshape(extent(flat(terms[0].out)), -1)
 
 
 def _dense_inverse(terms: Sequence[Term], dtype: Any) -> Term:

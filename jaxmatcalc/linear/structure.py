@@ -25,6 +25,12 @@ class Structure:
         method: how `solve` and `logdet` go: "scale", "divide", "permute", "kronecker" (factor by
             factor), "eigen" or "schur" (Kronecker + ρ·identity), "dense"; "none" if not square.
         fallbacks: the operations that lost structure on the way, each with its source line.
+
+    Example:
+        >>> import jaxmatcalc as jmc
+        >>> found = jmc.commutation(2, 3).structure
+        >>> found.kind, found.method
+        ('permutation', 'permute')
     """
 
     kind: str
@@ -119,9 +125,7 @@ def is_invertible(term: Term) -> bool:
 def aligned(term: Term, parts: Sequence[Component]) -> bool:
     """Whether each component joins the same rows as columns (no commutation)."""
     strides_out, strides_in = _strides(flat(term.out)), _strides(flat(term.in_))
-    return all(
-        _intervals(c.labels, strides_out) == _intervals(c.labels, strides_in) for c in parts
-    )
+    return all(_intervals(c.labels, strides_out) == _intervals(c.labels, strides_in) for c in parts)
 
 
 def _strides(labels: Group) -> dict[Label, int]:
@@ -181,7 +185,7 @@ def kronecker_plus_identity(terms: Sequence[Term]) -> tuple[Term, Term, bool] | 
             return None
         return term, shift[0], symmetric
     if roles == ["matrix", "matrix"] and all(crossed(a, b, term) for a, b in pairwise(parts)):
-        return term, shift[0], transposes(*parts, term)
+        return term, shift[0], transposes(parts[0], parts[1], term)
     return None
 
 

@@ -242,4 +242,3 @@ def walk_labels(term: Term) -> Iterator[Label]:
     seen: dict[Label, None] = term.external
     seen.update(dict.fromkeys(k for f in term.factors for k in f.labels))
     return iter(seen)
-

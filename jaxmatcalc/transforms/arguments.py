@@ -37,6 +37,7 @@ class Call:
         self.leaves = [_checks.differentiable(name, leaf, holomorphic) for leaf in leaves]
 
     def __call__(self, *leaves: Any) -> Any:
+        """The result of f at other values of those arrays."""
         given = jax.tree.unflatten(self.tree, leaves)
         args = list(self._args)
         for i, value in zip(self._positions, (given,) if self._single else given, strict=True):

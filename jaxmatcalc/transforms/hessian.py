@@ -33,9 +33,9 @@ def hessian(
         holomorphic: whether f is holomorphic, for complex arguments.
 
     Returns:
-        A function of f's arguments. It returns an array of shape ``in.shape + in.shape`` for an array
-        argument, and pytrees of pytrees of such blocks, as `jax.hessian` does, for others; with
-        `has_aux` a pair (Hessian, further data).
+        A function of f's arguments. It returns an array of shape ``in.shape + in.shape`` for an
+        array argument, and pytrees of pytrees of such blocks, as `jax.hessian` does, for others;
+        with `has_aux` a pair (Hessian, further data).
 
     Raises:
         TypeError: an argument or a result is not of a differentiable dtype.
@@ -127,8 +127,8 @@ def value_grad_hessian_operator(
         has_aux: whether f returns a pair, (scalar, further data), of which the second is passed on.
 
     Returns:
-        A function of f's arguments that returns (value, gradient, operator); with `has_aux` the value
-        is the pair (value, further data), as in `jax.value_and_grad`.
+        A function of f's arguments that returns (value, gradient, operator); with `has_aux` the
+        value is the pair (value, further data), as in `jax.value_and_grad`.
 
     Raises:
         TypeError: f does not return a real scalar, or an argument is not of a differentiable dtype.

@@ -17,7 +17,7 @@ def hvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """The product of the Hessian and a vector, without the Hessian.
 
     H(X) V = d/dt ∇f(X + tV) at t = 0: forward over reverse, through the operations' own rules. For
-    many vectors at one point take ``hessian_operator(f)(X) @ V`` instead: its factors are computed once.
+    many vectors at one point take ``hessian_operator(f)(X) @ V``: its factors are computed once.
 
     Args:
         f: function of arrays, or pytrees of them, that returns a scalar.

@@ -32,9 +32,9 @@ def jacobian(
         holomorphic: whether f is holomorphic, for complex arguments.
 
     Returns:
-        A function of f's arguments. It returns arrays of shape ``out.shape + in.shape``: the result's
-        pytree with, at each leaf, the argument's pytree (a tuple of these if `argnums` is one);
-        with `has_aux` a pair (Jacobian, further data).
+        A function of f's arguments. It returns arrays of shape ``out.shape + in.shape``: the
+        result's pytree with, at each leaf, the argument's pytree (a tuple of these if `argnums` is
+        one); with `has_aux` a pair (Jacobian, further data).
 
     Raises:
         TypeError: an argument or a result is not of a differentiable dtype.

@@ -46,8 +46,8 @@ def newton_direction(
     Example:
         >>> import jax.numpy as jnp, jaxmatcalc as jmc
         >>> f = lambda X: jnp.trace(X) - jnp.linalg.slogdet(X)[1]
-        >>> jmc.newton_direction(f)(jnp.eye(2) / 2).tolist()
-        [[0.25, 0.0], [0.0, 0.25]]
+        >>> jmc.newton_direction(f)(jnp.eye(2) / 2).diagonal().tolist()
+        [0.25, 0.25]
 
     Source: Boyd and Vandenberghe (2004), sec. 9.5.
     """

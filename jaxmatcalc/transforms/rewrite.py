@@ -18,8 +18,8 @@ def rewrite(f: Callable[..., Any]) -> Callable[..., Any]:
     Calls of slogdet, det, inv, solve, trace, norm and kron become the operations of this library:
     same values, closed-form derivatives, right where autodiff is not. A call is recognised by its
     name and because its body is what that function traces to at these shapes; a function of the
-    user's that is also called ``trace`` is left alone. A function without such calls is called as it
-    is.
+    user's that is also called ``trace`` is left alone. A function without such calls is called
+    as it is.
 
     Args:
         f: function of arrays, or pytrees of them.
@@ -30,8 +30,10 @@ def rewrite(f: Callable[..., Any]) -> Callable[..., Any]:
     Example:
         >>> import jax, jax.numpy as jnp, jaxmatcalc as jmc
         >>> norm = lambda x: jnp.linalg.norm(x)
-        >>> jax.grad(norm)(jnp.zeros(2)).tolist(), jax.grad(jmc.rewrite(norm))(jnp.zeros(2)).tolist()
-        ([nan, nan], [0.0, 0.0])
+        >>> jax.grad(norm)(jnp.zeros(2)).tolist()
+        [nan, nan]
+        >>> jax.grad(jmc.rewrite(norm))(jnp.zeros(2)).tolist()
+        [0.0, 0.0]
     """
 
     @functools.wraps(f)

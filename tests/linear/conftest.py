@@ -37,14 +37,15 @@ def parsed(spec):
     operands, axes = spec.split(":")
     out, in_ = axes.split("|")
     groups = [[g.strip("()") for g in re.findall(r"\([a-z]*\)|[a-z]", side)] for side in (out, in_)]
-    return operands.split(",") if operands else [], *groups
+    letters = [k.strip(".") for k in operands.split(",")] if operands else []
+    return letters, *groups
 
 
 @pytest.fixture(scope="session")
 def einsum_operator():
     """einsum_operator(sizes, (spec, *arrays), …): the operator of a sum of einsum terms.
 
-    A spec is ``operands:out|in``; an operand without letters is a scalar, parentheses merge labels.
+    A spec is ``operands:out|in``; the operand ``.`` is a scalar, parentheses merge labels.
     """
 
     def build(sizes, *sums):
