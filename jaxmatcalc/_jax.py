@@ -66,6 +66,9 @@ def avals(args: Sequence[Any]) -> list[jax.ShapeDtypeStruct]:
 def body(eqn: Eqn) -> tuple[Jaxpr, list[Any]] | None:
     """The program of a call that may be run in the caller's place, or None for anything else."""
     name = eqn.primitive.name
+    if name == "cond" and eqn.params.get("branches_platforms") is not None:
+        # one value by platform: the first branch, which is written without gathers
+        return opened(eqn.params["branches"][0])
     if name == "call_hi_primitive":  # a custom_jvp function under JAX_CUSTOM_JVP3
         traced = getattr(eqn.params["_prim"], "traced", None)
         return None if traced is None else opened(traced.jaxpr)
@@ -73,9 +76,21 @@ def body(eqn: Eqn) -> tuple[Jaxpr, list[Any]] | None:
     return None if parameter is None else opened(eqn.params[parameter])
 
 
+def body_operands(eqn: Eqn, operands: Sequence[Any]) -> Sequence[Any]:
+    """The operands that a call's body takes: all but the index of a choice by platform."""
+    return operands[1:] if eqn.primitive.name == "cond" else operands
+
+
 def is_custom(eqn: Eqn) -> bool:
     """Whether a call carries a derivative rule of its own, which inlining it would lose."""
     return eqn.primitive.name.startswith("custom_") or eqn.primitive.name == "call_hi_primitive"
+
+
+def has_custom_vjp(jaxpr: Jaxpr) -> bool:
+    """Whether a program has a call that can be differentiated in reverse only."""
+    return any(
+        eqn.primitive.name.startswith("custom_vjp") for p in subprograms(jaxpr) for eqn in p.eqns
+    )
 
 
 def call_name(eqn: Eqn) -> str:
@@ -106,10 +121,15 @@ def literal(atom: Any) -> np.ndarray:
     return np.asarray(atom.val, atom.aval.dtype)
 
 
+def is_zero(atom: Any) -> bool:
+    """Whether an operand is a literal zero."""
+    return isinstance(atom, Literal) and not np.any(atom.val)
+
+
 def source(eqn: Eqn) -> str:
     """``primitive (file:line)`` of the user's line that an equation came from."""
     line = source_info_util.summarize(eqn.source_info).split(" (")[0]
-    return f"{eqn.primitive.name} ({line.rsplit('/', 1)[-1]})"
+    return f"{eqn.primitive.name} ({line.rsplit('/', 1)[-1]})" if line else eqn.primitive.name
 
 
 def dependent_outputs(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:

@@ -143,7 +143,7 @@ def test_contenders_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, log = Clock(), []
     monkeypatch.setattr(measure, "time", clock)
     calls = {name: clock.call(measure.SAMPLE, log, name) for name in "AB"}
-    inputs = {name: () for name in "AB"}
+    inputs = dict.fromkeys("AB", ())
     times = measure.time_running(calls, inputs, BRIEF)
     assert "".join(log[-4:]) == "ABAB"
     for name in "AB":

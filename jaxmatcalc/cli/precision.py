@@ -78,7 +78,9 @@ def structured_direction(f: Objective) -> Objective:
 
     def direction(theta: jax.Array) -> jax.Array:
         _, gradient, hessian = jmc.value_grad_hessian_operator(f)(theta)
-        return hessian.solve(-gradient)
+        # Θ is symmetric, and so is the direction. On other matrices the Hessian is singular at the
+        # optimum: a constant pixel has θ = 1/√ρ, and ρ - 1/(θᵢθⱼ) vanishes.
+        return hessian.solve(-gradient, symmetric=True)
 
     return direction
 
@@ -104,9 +106,7 @@ def newton_step(f: Objective) -> Callable[[jax.Array], Step]:
     @jax.jit
     def step(theta: jax.Array) -> Step:
         value, gradient, hessian = jmc.value_grad_hessian_operator(f)(theta)
-        direction = hessian.solve(-gradient)
-        # Exact arithmetic would give a symmetric direction: the gradient is symmetric.
-        direction = (direction + direction.T) / 2
+        direction = hessian.solve(-gradient, symmetric=True)
         slope = jnp.sum(gradient * direction)
         eps = jnp.finfo(theta.dtype).eps
         # Near the optimum f cannot resolve its own decrease; that must not stop a step.

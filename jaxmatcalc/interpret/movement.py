@@ -153,6 +153,38 @@ def _cumsum(eqn: Any, operand: Tangent) -> Tangent:
     return _axis_map(eqn, operand, axis, lambda a, k: lax.cumsum(a, k, reverse=reverse))
 
 
+def _stack(eqn: Any, *operands: Value) -> Tangent:
+    """A new axis, and each operand at its place along it."""
+    aval, axis = eqn.outvars[0].aval, eqn.params["axis"]
+    pieces = []
+    for k, o in enumerate(operands):
+        if isinstance(o, Tangent):
+            wide = _Aval((*o.shape[:axis], 1, *o.shape[axis:]), o.dtype)
+            o = o.map(lambda t: Term(t.factors, (*t.out[:axis], (), *t.out[axis:]), t.in_), wide)
+
+            def placed(array: Any, d: int, k: int = k) -> Any:
+                config = [(0, 0, 0)] * np.ndim(array)
+                config[d] = (k, len(operands) - 1 - k, 0)
+                return lax.pad(array, jnp.zeros((), array.dtype), config)
+
+            pieces.append(_axis_map(eqn, o, axis, placed, aval))
+    return add(pieces, aval)
+
+
+def _unstack(eqn: Any, operand: Tangent) -> list[Tangent]:
+    axis, pieces = eqn.params["axis"], []
+    for k, v in enumerate(eqn.outvars):
+
+        def piece(array: Any, d: int, k: int = k) -> Any:
+            return lax.slice_in_dim(array, k, k + 1, axis=d)
+
+        one = _axis_map(eqn, operand, axis, piece, _resized(operand, axis, 1))
+        pieces.append(
+            one.map(lambda t: Term(t.factors, t.out[:axis] + t.out[axis + 1 :], t.in_), v.aval)
+        )
+    return pieces
+
+
 MOVES: dict[str, Callable[..., Any]] = {
     "concatenate": _concatenate,
     "cumsum": _cumsum,
@@ -161,4 +193,6 @@ MOVES: dict[str, Callable[..., Any]] = {
     "rev": _rev,
     "slice": _slice,
     "split": _split,
+    "stack": _stack,
+    "unstack": _unstack,
 }

@@ -54,7 +54,7 @@ class Program:
         """Values, further values, and the operators ``blocks[output][input]``."""
         wide = sum(math.prod(a.shape) for a in self.out_avals)
         tall = sum(math.prod(x.shape) for x in map(jax.typeof, self.args))
-        derive = reverse if wide < tall else forward
+        derive = reverse if wide < tall or _jax.has_custom_vjp(self.jaxpr) else forward
 
         def explicit(*xs: Any) -> tuple[list[Any], list[Any]]:
             return self.run(*xs, explicit=True)

@@ -26,11 +26,16 @@ class _Call:
 
 
 def _norm(X: Any) -> jax.Array:
-    return ops.frobenius_norm(X[None] if X.ndim == 1 else X)
+    return ops.frobenius_norm(X if X.ndim == 2 else X.reshape(1, -1))
 
 
 def _squared_norm(X: Any) -> jax.Array:
-    return ops.squared_frobenius_norm(X[None] if X.ndim == 1 else X)
+    return ops.squared_frobenius_norm(X if X.ndim == 2 else X.reshape(1, -1))
+
+
+def _trace(X: Any, *offset: Any) -> jax.Array:
+    """The trace; an offset that comes with the call is zero, or it is not recognised."""
+    return ops.trace(X)
 
 
 def _inverse_times(A: Any, B: Any) -> jax.Array:
@@ -43,7 +48,7 @@ _CALLS: dict[str, list[_Call]] = {
     "det": [_Call(jnp.linalg.det, ops.det)],
     "inv": [_Call(jnp.linalg.inv, ops.inv)],
     "solve": [_Call(jnp.linalg.solve, ops.solve)],
-    "trace": [_Call(jnp.trace, ops.trace), _Call(jnp.linalg.trace, ops.trace)],
+    "trace": [_Call(jnp.trace, _trace)],
     "norm": [_Call(jnp.linalg.norm, _norm)],
     "kron": [_Call(jnp.kron, ops.kron)],
 }
@@ -63,6 +68,8 @@ def match(eqn: Any, explicit: bool = False) -> Callable[..., Any] | None:
     calls = _CALLS.get(_jax.call_name(eqn), ())
     operands = tuple((v.aval.shape, v.aval.dtype, v.aval.weak_type) for v in eqn.invars)
     for call in calls:
+        if call.replacement is _trace and not all(map(_jax.is_zero, eqn.invars[1:])):
+            continue
         for k, mapped in enumerate(_maps(len(operands))):
             reference = _body_at(call.reference, k, operands)
             if reference is not None and _jax.same_program(reference, eqn.params["jaxpr"]):
@@ -97,7 +104,7 @@ def has_calls(jaxpr: Any) -> bool:
 
 def _enterable(eqn: Any) -> tuple[Any, list[Any]] | None:
     """The body of a call without a derivative rule of its own."""
-    return None if _jax.is_custom(eqn) else _jax.body(eqn)
+    return None if _jax.is_custom(eqn) or eqn.primitive.name == "cond" else _jax.body(eqn)
 
 
 def run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], explicit: bool) -> list[Any]:

@@ -53,10 +53,10 @@ def _step(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[Val
     if len(known) == len(operands):
         spread = not all(k.is_full for k in known) or not known
         if body is not None and spread and not _jax.is_custom(eqn):
-            return walk(*body, operands, fallbacks)
+            return walk(*body, _jax.body_operands(eqn, operands), fallbacks)
         return run(eqn, known)
     if body is not None:
-        return walk(*body, operands, fallbacks)
+        return walk(*body, _jax.body_operands(eqn, operands), fallbacks)
     if eqn.primitive.name == "optimization_barrier":
         return operands
     rule = RULES.get(eqn.primitive.name)

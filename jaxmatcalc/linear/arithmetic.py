@@ -31,8 +31,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         def mapped(*args: Any) -> Any:
             return function(*args, *options)
 
-        for _ in args[0].batch_shape:
-            mapped = jax.vmap(mapped)
+        # an operator without batch axes goes with each one of a batch
+        batches = [a.batch_shape for a in args if hasattr(a, "batch_shape")]
+        axes = [0 if getattr(a, "batch_shape", True) else None for a in args]
+        for _ in max(batches, key=len):
+            mapped = jax.vmap(mapped, axes)
         return mapped(*args)
 
     def call(options: tuple[Any, ...], *args: Any) -> Any:

@@ -98,7 +98,7 @@ def _multiply_alike(factors: Sequence[Factor]) -> list[Factor]:
     result: list[Factor] = []
     for labels, alike in groups.items():
         if labels and len(alike) >= _MANY_ALIKE:
-            order = alike[0].labels
+            order = tuple(dict.fromkeys(alike[0].labels))
             same = is_symmetric(alike, order)
             result.append(Factor(contract(alike, order), order, same))
         else:
@@ -209,14 +209,33 @@ def dense_sum(terms: Sequence[Term], dtype: Any) -> Array:
 
 
 def apply(term: Term, x: Array, dtype: Any) -> Array:
-    """The term times an array of the shape of ``in_``."""
+    """The term times an array of the shape of ``in_``.
+
+    The factors go onto the array one by one, whichever leaves the least: a product of two factors is
+    never formed.
+    """
     labels = flat(term.in_)
-    operand = Factor(x.reshape([k.size for k in labels]), labels)
-    result = Term((*term.factors, operand), term.out, ())
-    external = result.external
-    present = set().union(*(f.labels for f in result.factors))
-    kept = tuple(k for k in external if k in present)
-    return dense(Term((Factor(contract(result.factors, kept), kept),), term.out, ()), dtype)
+    current = Factor(x.reshape([k.size for k in labels]), labels)
+    out = dict.fromkeys(flat(term.out))
+    remaining = list(term.factors)
+    while remaining:
+        others = [remaining[:k] + remaining[k + 1 :] for k in range(len(remaining))]
+        results = [
+            _left_over((current, f), rest, out) for f, rest in zip(remaining, others, strict=True)
+        ]
+        best = min(range(len(remaining)), key=lambda k: extent(results[k]))
+        result = results[best]
+        current = Factor(contract((current, remaining[best]), result), result)
+        remaining = others[best]
+    kept = _left_over((current,), (), out)
+    final = Factor(contract((current,), kept), kept)
+    return dense(Term((final,), term.out, ()), dtype)
+
+
+def _left_over(factors: Iterable[Factor], others: Iterable[Factor], out: Iterable[Label]) -> Group:
+    """The labels that a product of factors must keep, for others or for the result."""
+    wanted = set(out).union(*(f.labels for f in others))
+    return tuple(k for k in dict.fromkeys(k for f in factors for k in f.labels) if k in wanted)
 
 
 def compose(left: Term, right: Term) -> Term:

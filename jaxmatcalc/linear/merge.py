@@ -20,8 +20,6 @@ from jaxmatcalc.linear.term import Array, Factor, Group, Label, Term, extent
 # tracing and of forming the result, reached by deep networks only.
 _MANY = 8
 
-Cluster = tuple[Factor, ...]
-
 
 def merge(terms: Iterable[Term]) -> tuple[Term, ...]:
     """The same sum in fewer terms, where that costs no more than what it replaces."""
@@ -63,55 +61,54 @@ def _over(term: Term, other: Term) -> Term:
     return term.substitute(summed | dict(zip(term.external, other.external, strict=True)))
 
 
-def _clusters(term: Term) -> dict[Any, Cluster]:
-    """Factors joined by summed labels, each cluster with a key that says what it is.
+def _matched(first: Term, second: Term) -> tuple[list[Factor], list[Factor], list[Factor]]:
+    """The factors that two terms share, the others of the first, and the others of the second.
 
-    Equal keys mean equal clusters; the converse fails only where a cluster holds the same array
-    twice, and then a merge is missed, not wrong.
+    A factor is shared if its array is, over the same external labels, and if its summed labels can
+    be taken for the other's; the second's are renamed to them.
     """
-    external = term.external
-    remaining = list(term.factors)
-    clusters: dict[Any, Cluster] = {}
-    while remaining:
-        cluster = [remaining.pop(0)]
-        inner = {k for k in cluster[0].labels if k not in external}
-        while joined := [f for f in remaining if inner.intersection(f.labels)]:
-            remaining = [f for f in remaining if not inner.intersection(f.labels)]
-            cluster += joined
-            inner.update(k for f in joined for k in f.labels if k not in external)
-        cluster.sort(key=lambda f: id(f.array))
-        number: dict[Label, int] = {}
-        key = tuple(
-            (
-                id(f.array),
-                tuple(
-                    k if k in external else (number.setdefault(k, len(number)), k.size)
-                    for k in f.labels
-                ),
+    external = first.external
+    renaming: dict[Label, Label] = {}
+    taken: set[Label] = set()
+    ours, theirs, shared = list(first.factors), [], []
+    for g in second.factors:
+        for k, f in enumerate(ours):
+            if f.array is not g.array:
+                continue
+            pairs = [
+                (a, b)
+                for a, b in zip(f.labels, g.labels, strict=True)
+                if renaming.get(b, b) is not a
+            ]
+            free = all(
+                a not in external and b not in external and b not in renaming and a not in taken
+                for a, b in pairs
             )
-            for f in cluster
-        )
-        while key in clusters:  # the same factor twice is a square, not a duplicate
-            key = (*key, None)
-        clusters[key] = tuple(cluster)
-    return clusters
+            if free and len({b for _, b in pairs}) == len({a for a, _ in pairs}) == len(pairs):
+                renaming.update({b: a for a, b in pairs})
+                taken.update(a for a, _ in pairs)
+                shared.append(ours.pop(k))
+                break
+        else:
+            theirs.append(g)
+    theirs = [g._replace(labels=tuple(renaming.get(k, k) for k in g.labels)) for g in theirs]
+    return shared, ours, theirs
 
 
 def _merged(first: Term, second: Term, grow: bool) -> Term | None:
-    """The sum of two terms with the same axes as one term, or None."""
-    ours, theirs = _clusters(first), _clusters(second)
-    shared = [cluster for key, cluster in ours.items() if key in theirs]
-    left = [f for key, cluster in ours.items() if key not in theirs for f in cluster]
-    right = [f for key, cluster in theirs.items() if key not in ours for f in cluster]
-    external = first.external
+    """The sum of two terms with the same axes as one term, or None.
+
+    What they share is taken out; the rest of each becomes one array, and the two are added.
+    """
+    shared, left, right = _matched(first, second)
+    kept = first.external | dict.fromkeys(k for f in shared for k in f.labels)
     touched = {k for f in left + right for k in f.labels}
-    labels = tuple(k for k in external if k in touched)
+    labels = tuple(k for k in kept if k in touched)
     if not grow and extent(labels) > max(1, sum(f.size for f in left), sum(f.size for f in right)):
         return None
     both = is_symmetric(left, labels) and is_symmetric(right, labels)
     total = Factor(_sum(left, right, labels), labels, both)
-    factors = [f for cluster in shared for f in cluster]
-    return close(Term((*factors, total), first.out, first.in_))
+    return close(Term((*shared, total), first.out, first.in_))
 
 
 def _sum(left: Sequence[Factor], right: Sequence[Factor], labels: Group) -> Array:

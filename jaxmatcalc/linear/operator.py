@@ -212,9 +212,6 @@ class LinearOperator:
         rows, columns = math.prod(self.out_shape), math.prod(self.in_shape)
         return self.to_dense().reshape(*self.batch_shape, rows, columns)
 
-    def __jax_array__(self) -> jax.Array:
-        return self.to_dense()
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.to_dense(), dtype)
 

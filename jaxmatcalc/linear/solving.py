@@ -28,12 +28,15 @@ from jaxmatcalc.linear.term import Array, Factor, Term, components, extent, flat
 def _choose(terms: Sequence[Term], found: Structure, method: str | None) -> str:
     """The method in force, or a sentence that says why it cannot be."""
     single = len(terms) == 1 and is_invertible(terms[0])
-    shifted = kronecker_plus_identity(terms) is not None
+    shifted = kronecker_plus_identity(terms)
     allowed = ["dense"]
     if single:
         allowed += ["kronecker", found.method]
-    if shifted:
-        allowed += ["eigen", "schur"]
+    if shifted is not None:
+        term, _, symmetric = shifted
+        # with a commutation, the eigenvectors are those of M ⊗ Mᵀ and of no other pair
+        plain = aligned(term, [c for c in components(term) if c.labels])
+        allowed += ["eigen", "schur"] if symmetric or plain else ["schur"]
     if method is None:
         return found.method
     words = list(dict.fromkeys(allowed))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
-from jaxmatcalc.linear.term import Component, Group, Label, Term, components, extent, flat
+import numpy as np
+
+from jaxmatcalc.linear.term import Component, Factor, Group, Label, Term, components, extent, flat
 
 # A general matrix up to this order is solved by LU: an eigen- or Schur decomposition of its factors
 # costs more calls than it saves flops.
@@ -20,7 +22,7 @@ class Structure:
 
     Attributes:
         kind: "zero", "identity" (scaled), "diagonal", "permutation", "block diagonal", "kronecker",
-            "kronecker+commutation", "low-rank", "dense", or such kinds joined by " + ".
+            "kronecker+commutation", "low-rank", "sparse", "dense", or such kinds joined by " + ".
         formula: one short formula, a piece a term; M is a matrix, d a diagonal, I an identity.
         method: how `solve` and `logdet` go: "scale", "divide", "permute", "kronecker" (factor by
             factor), "eigen" or "schur" (Kronecker + ρ·identity), "dense"; "none" if not square.
@@ -65,19 +67,27 @@ def kind(term: Term) -> str:
     """The kind of one term."""
     parts = [c for c in components(term) if c.labels]
     roles = [_role(c, term) for c in parts]
+    if _repeats(term):
+        return "sparse"  # as the map from a vector to a diagonal matrix
     if all(r == "delta" for r in roles):
         return "identity" if aligned(term, parts) else "permutation"
     if all(r in ("delta", "diagonal") for r in roles) and aligned(term, parts):
         return "diagonal"
-    if any(r == "vector" for r in roles):
+    if all(r == "vector" for r in roles):
         return "low-rank"
     if len(parts) == 1:
         if roles[0] == "block":
             return "block diagonal"
         if roles[0] == "rectangle" and sides(parts[0], term)[2]:
-            return "block sparse"
+            return "sparse"
         return "low-rank" if _rank(parts[0], term) else "dense"
-    return "kronecker" if aligned(term, parts) else "kronecker+commutation"
+    solid = [c for c, r in zip(parts, roles, strict=True) if r != "vector"]
+    return "kronecker" if aligned(term, solid) else "kronecker+commutation"
+
+
+def _repeats(term: Term) -> bool:
+    """Whether a list holds a label twice."""
+    return any(len(set(labels)) < len(labels) for labels in (flat(term.out), flat(term.in_)))
 
 
 def sides(component: Component, term: Term) -> tuple[Group, Group, Group]:
@@ -115,8 +125,7 @@ def _rank(component: Component, term: Term) -> int:
 
 def is_invertible(term: Term) -> bool:
     """Whether each component is a square matrix between its axes: the inverse is then a term."""
-    labels = flat(term.out)
-    if len(set(labels)) != len(labels) or len(set(flat(term.in_))) != len(flat(term.in_)):
+    if _repeats(term):
         return False
     parts = [c for c in components(term) if c.labels]
     return all(_role(c, term) in ("delta", "diagonal", "matrix", "block") for c in parts)
@@ -124,8 +133,17 @@ def is_invertible(term: Term) -> bool:
 
 def aligned(term: Term, parts: Sequence[Component]) -> bool:
     """Whether each component joins the same rows as columns (no commutation)."""
-    strides_out, strides_in = _strides(flat(term.out)), _strides(flat(term.in_))
+    out, in_ = flat(term.out), flat(term.in_)
+    if any(_role(c, term) == "rectangle" for c in parts):
+        return _order(out, parts) == _order(in_, parts)  # rows and columns have different strides
+    strides_out, strides_in = _strides(out), _strides(in_)
     return all(_intervals(c.labels, strides_out) == _intervals(c.labels, strides_in) for c in parts)
+
+
+def _order(labels: Group, parts: Sequence[Component]) -> list[int]:
+    """The components in the order in which their labels come, neighbours joined."""
+    places = [i for k in labels for i, c in enumerate(parts) if k in c.labels]
+    return [i for i, _ in groupby(places)]
 
 
 def _strides(labels: Group) -> dict[Label, int]:
@@ -200,7 +218,14 @@ def crossed(first: Component, second: Component, term: Term) -> bool:
 def _known_symmetric(component: Component, term: Term) -> bool:
     rows, columns, _ = sides(component, term)
     factors = component.factors
-    return len(factors) == 1 and factors[0].symmetric and len(rows) == len(columns) == 1
+    if len(factors) != 1 or not factors[0].symmetric or _is_complex(factors[0]):
+        return False
+    return len(rows) == len(columns) == 1
+
+
+def _is_complex(factor: Factor) -> bool:
+    """Whether symmetric does not mean Hermitian, of which orthogonal eigenvectors come."""
+    return np.issubdtype(factor.array.dtype, np.complexfloating)
 
 
 def transposes(first: Component, second: Component, term: Term) -> bool:
@@ -208,7 +233,7 @@ def transposes(first: Component, second: Component, term: Term) -> bool:
     if len(first.factors) != 1 or len(second.factors) != 1:
         return False
     (f,), (g,) = first.factors, second.factors
-    if f.array is not g.array or len(f.labels) != 2:
+    if f.array is not g.array or len(f.labels) != 2 or _is_complex(f):
         return False
     row_first = [k in flat(term.out) for k in f.labels]
     return f.symmetric or row_first == [k in flat(term.in_) for k in g.labels]

@@ -16,7 +16,13 @@ from jaxmatcalc.ops.inverse import inv_or_zero
 
 
 class SlogdetResult(NamedTuple):
-    """Sign and logarithm of the absolute value of a determinant."""
+    """Sign and logarithm of the absolute value of a determinant.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> jmc.slogdet(-jnp.eye(3)).sign.item()
+        -1.0
+    """
 
     sign: jax.Array
     logabsdet: jax.Array

@@ -34,8 +34,8 @@ def hvp(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     Example:
         >>> import jax.numpy as jnp, jaxmatcalc as jmc
         >>> product = jmc.hvp(lambda X: jnp.linalg.slogdet(X)[1])
-        >>> product(2 * jnp.eye(2), jnp.eye(2)).tolist()
-        [[-0.25, 0.0], [0.0, -0.25]]
+        >>> product(2 * jnp.eye(2), jnp.eye(2)).diagonal().tolist()
+        [-0.25, -0.25]
 
     Source: Pearlmutter (1994), "Fast exact multiplication by the Hessian".
     """

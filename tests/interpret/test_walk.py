@@ -1,0 +1,193 @@
+"""How the walk goes: control flow, rules of the user's own, closures, direction, odd sizes."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxmatcalc import hessian, hessian_operator, jacobian, jacobian_operator
+from jaxmatcalc.interpret import program, walk
+
+rng = np.random.default_rng(2)
+A = jnp.asarray(rng.normal(size=(3, 3)), float)
+x = jnp.asarray(rng.normal(size=3), float)
+
+
+def test_control_flow(second_order, first_order):
+    """Right, and reported: what the walk cannot enter is pushed densely."""
+
+    def scanned(x):
+        carry, ys = lax.scan(lambda h, a: (jnp.tanh(a @ h), h), x, jnp.stack([A, A.T]))
+        return jnp.sum(carry**2) + jnp.sum(ys[1])
+
+    H = second_order(scanned, x)
+    assert any(lost.startswith("scan (test_walk.py:") for lost in H.fallbacks)
+
+    def chosen(x):
+        return lax.cond(x[0] > 0, lambda x: jnp.sum(x**3), lambda x: jnp.sum(jnp.sin(x)), x)
+
+    for point in (x, -x):
+        second_order(chosen, point)
+
+    def counted(x):
+        return jnp.sum(lax.fori_loop(0, 3, lambda i, h: jnp.sin(A @ h) + i, x) ** 2)
+
+    second_order(counted, x)
+
+    def until(x):  # only forward mode can follow it
+        return lax.while_loop(lambda h: jnp.sum(h**2) < 50, lambda h: 1.5 * h + 1, x)
+
+    J = jacobian_operator(lambda x: jnp.concatenate([until(x), x]))(x)
+    reference = jax.jacfwd(lambda x: jnp.concatenate([until(x), x]))(x)
+    np.testing.assert_allclose(J.to_dense(), reference, rtol=1e-5)
+    switched = lambda x: lax.switch(1, [jnp.sum, lambda x: jnp.sum(x**2)], x)  # noqa: E731
+    assert second_order(switched, x).structure.kind == "identity"
+
+
+def test_structure_outside_of_a_fallback_is_kept(second_order):
+    """Only the terms that go through the loop are dense."""
+    f = lambda X: jnp.sum((A @ X) ** 2) + lax.scan(  # noqa: E731
+        lambda c, row: (c + jnp.sum(row), None), 0.0, X
+    )[0]
+    H = second_order(f, A)
+    assert H.structure.kind in ("kronecker", "dense")
+    assert H.fallbacks or H.structure.kind == "kronecker"
+
+
+def test_rules_of_the_users_own(second_order, close):
+    @jax.custom_jvp
+    def softplus(x):
+        return jnp.log1p(jnp.exp(x))
+
+    softplus.defjvp(lambda p, t: (softplus(p[0]), jax.nn.sigmoid(p[0]) * t[0]))
+    H = second_order(lambda x: jnp.sum(softplus(A @ x)), x)
+    assert H.fallbacks == ()
+    assert second_order(lambda x: jnp.sum(softplus(x)), x).structure.kind == "diagonal"
+
+    @jax.custom_vjp
+    def sine(x):
+        return jnp.sin(x)
+
+    sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, t: (t * jnp.cos(x),))
+    second_order(lambda x: jnp.sum(sine(A @ x) ** 2), x)
+    # jax.jacobian is jacrev, which a custom_vjp admits whatever the shapes
+    tall = lambda x: jnp.concatenate([sine(x), sine(2 * x)])  # noqa: E731
+    close(jacobian(tall)(x), jax.jacobian(tall)(x))
+
+    @jax.custom_jvp
+    def pretended(x):  # the rule is taken at its word
+        return x
+
+    pretended.defjvp(lambda p, t: (p[0], 3.0 * t[0]))
+    close(jacobian(pretended)(x), 3 * jnp.eye(3))
+
+
+def test_remat_and_nested_calls(second_order):
+    f = jax.checkpoint(lambda x: jnp.sum(jax.jit(jnp.sin)(A @ x) ** 2))
+    assert second_order(f, x).fallbacks == ()
+    g = jax.jit(lambda X: jax.jit(lambda X: jnp.linalg.slogdet(A @ X)[1])(X))
+    assert second_order(g, A + 3 * jnp.eye(3)).structure.kind == "kronecker+commutation"
+
+
+def test_closures_over_tracers(close):
+    """Derivatives of a Hessian in what its function closes over."""
+    S = A @ A.T + jnp.eye(3)
+
+    def total(derive):
+        def f(rho):
+            H = derive(lambda X: -jnp.linalg.slogdet(X)[1] + rho**2 * jnp.sum(X**2))(S)
+            return jnp.sum(H**2)
+
+        return f
+
+    close(jax.grad(total(hessian))(1.3), jax.grad(total(jax.hessian))(jnp.asarray(1.3)))
+
+    def log_volume(X):
+        H = hessian_operator(lambda X: -jnp.linalg.slogdet(X)[1] + 0.2 * jnp.sum(X**2))(X)
+        return H.logdet()
+
+    def reference(X):
+        H = jax.hessian(lambda X: -jnp.linalg.slogdet(X)[1] + 0.2 * jnp.sum(X**2))(X)
+        return jnp.linalg.slogdet(H.reshape(9, 9))[1]
+
+    close(jax.jit(jax.grad(log_volume))(S), jax.grad(reference)(S), 4)
+
+
+def test_direction(monkeypatch):
+    """Fewer outputs than inputs: the transposed program is interpreted."""
+    taken = []
+    for name in ("forward", "reverse"):
+        original = getattr(walk, name)
+
+        def recorded(*args, original=original, name=name):
+            taken.append(name)
+            return original(*args)
+
+        monkeypatch.setattr(program, name, recorded)
+    jacobian(lambda x: jnp.sum(A @ x))(x)
+    jacobian(lambda x: (A @ x)[:2])(x)
+    jacobian(lambda x: A @ x)(x)
+    jacobian(lambda x: jnp.outer(x, x))(x)
+    assert taken == ["reverse", "reverse", "forward", "forward"]
+
+
+def test_both_directions_agree(close):
+    function = lambda x: ([jnp.sin(A @ x), jnp.sum(x) * x], [])  # noqa: E731
+    for derive in (walk.forward, walk.reverse):
+        values, _, blocks = derive(function, [x])
+        for k, value in enumerate(values):
+            close(value, function(x)[0][k])
+            close(blocks[k][0].to_dense(), jax.jacfwd(lambda x, k=k: function(x)[0][k])(x))
+
+
+def test_scalars_and_empty_arrays(second_order, first_order, close):
+    second_order(lambda x: jnp.sin(x) * x**2, jnp.asarray(0.7))
+    H = hessian_operator(lambda x: jnp.sum(x**2))(jnp.zeros((0, 3)))
+    assert H.to_dense().shape == (0, 3, 0, 3)
+    J = jacobian_operator(lambda x: jnp.concatenate([x, jnp.zeros(0)]) * 2)(x)
+    close(J.to_dense(), 2 * jnp.eye(3))
+    close(jacobian(lambda x: x[:0])(x), jax.jacobian(lambda x: x[:0])(x))
+    H = hessian_operator(lambda X: jnp.linalg.slogdet(X)[1])(jnp.zeros((0, 0)))
+    assert H.to_dense().shape == (0, 0, 0, 0)
+    first_order(lambda x: x.reshape(3, 1, 1) * jnp.ones((1, 2, 1)), x)
+    first_order(lambda x: jnp.float32(2) * x.astype(jnp.float32), x)
+
+
+def test_axes_of_size_one(second_order):
+    X = A[:1]
+    second_order(lambda X: jnp.sum((X @ A) ** 2) + jnp.sum(X) ** 2, X)
+    second_order(lambda X: jnp.sum(jnp.sin(X * X.T)), X)
+    second_order(lambda x: jnp.linalg.slogdet(x[None, None] + 2)[1], jnp.asarray(0.3))
+
+
+def test_integers_beside_what_is_differentiated(close):
+    def f(x, k, mask):
+        return jnp.sum(jnp.where(mask, x, 0.0) ** 3) * k
+
+    args = x, jnp.arange(3), jnp.array([True, False, True])
+    g = lambda x, k, mask: jnp.sum(f(x, k, mask))  # noqa: E731
+    close(hessian(g)(*args), jax.hessian(g)(*args))
+    close(hessian(lambda x: jnp.sum(x ** jnp.arange(3)))(x), jax.hessian(
+        lambda x: jnp.sum(x ** jnp.arange(3)))(x))
+
+
+def test_a_mask_keeps_poles_out(close):
+    """The entries that a `where` leaves out may be infinite: 0 · inf is not NaN here."""
+    f = lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0))  # noqa: E731
+    point = jnp.array([4.0, -1.0, 0.0])
+    close(hessian(f)(point), jnp.diag(jnp.array([-1 / 32, 0.0, 0.0])))
+    close(jacobian(f)(point), jnp.array([0.25, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_complex_values_in_between(seed, second_order):
+    """A real function through complex arithmetic."""
+    z = jnp.asarray(np.random.default_rng(seed).normal(size=(3, 3)), float) * (1 + 2j)
+    H = second_order(lambda x: jnp.sum(jnp.abs(z @ x) ** 2), x)
+    np.testing.assert_allclose(
+        H.to_dense(), 2 * np.real(np.conj(np.asarray(z)).T @ np.asarray(z)), rtol=1e-4, atol=1e-4
+    )
+    second_order(lambda x: jnp.real(jnp.sum((z @ x) ** 2)) + jnp.imag(jnp.sum(z @ jnp.exp(x))), x)
