@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmatcalc.linear import contraction, solving
+from jaxmatcalc.linear import contraction, packing, solving
 from jaxmatcalc.linear.term import Array, Misaligned, Term, relabelled
 
 if TYPE_CHECKING:
@@ -49,16 +49,14 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def transpose(op: LinearOperator) -> LinearOperator:
-    """Exchange ``out`` and ``in``."""
-    terms = [t.transpose() for t in op.terms]
-    return op.rebuilt(terms, out_shape=op.in_shape, in_shape=op.out_shape)
+    """Exchange ``out`` and ``in``; the arrays stay the same objects, so that AᵀA is seen in Aᵀ @ A."""
+    static = (packing.transposed(op.spec), op.in_shape, op.out_shape, op.fallbacks, op.dtype)
+    return type(op).tree_unflatten(static, op.arrays)
 
 
 def adjoint(op: LinearOperator) -> LinearOperator:
     """Transpose and conjugate."""
     op = transpose(op)
-    if not np.issubdtype(op.dtype, np.complexfloating):
-        return op
     return op.rebuilt([t.map_arrays(jnp.conj) for t in op.terms])
 
 

@@ -162,11 +162,12 @@ class LinearOperator:
     @property
     def T(self) -> LinearOperator:
         """The transpose, without conjugation."""
-        return compiled(arithmetic.transpose)((), self)
+        return arithmetic.transpose(self)
 
     def adjoint(self) -> LinearOperator:
         """The conjugate transpose, ⟨y, A x⟩ = ⟨Aᴴ y, x⟩."""
-        return compiled(arithmetic.adjoint)((), self)
+        is_complex = np.issubdtype(self.dtype, np.complexfloating)
+        return compiled(arithmetic.adjoint)((), self) if is_complex else self.T
 
     def __add__(self, other: LinearOperator) -> LinearOperator:
         if not isinstance(other, LinearOperator):

@@ -48,6 +48,29 @@ def _leaf_dtype(array: Array, dtype: Any) -> Any:
     return dtype if is_static(array) else array.dtype
 
 
+def transposed(spec: Spec) -> Spec:
+    """The spec with ``out`` and ``in`` exchanged: nothing is computed, every array stays itself."""
+    terms = []
+    for factors, out, in_, sizes in spec:
+        external = [k for group in in_ + out for k in group]
+        order = list(dict.fromkeys([*external, *range(len(sizes))]))
+        number = {k: i for i, k in enumerate(order)}
+
+        def renumbered(groups: Any, number: dict[int, int] = number) -> Any:
+            return tuple(tuple(number[k] for k in group) for group in groups)
+
+        labels = renumbered(ks for _, ks, _ in factors)
+        terms.append(
+            (
+                tuple((i, ks, sym) for (i, _, sym), ks in zip(factors, labels, strict=True)),
+                renumbered(in_),
+                renumbered(out),
+                tuple(sizes[k] for k in order),
+            )
+        )
+    return tuple(terms)
+
+
 def unpack(arrays: tuple[Array, ...], spec: Spec) -> tuple[Term, ...]:
     """The terms of a spec, with new labels."""
     terms = []

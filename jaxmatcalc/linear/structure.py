@@ -134,7 +134,7 @@ def is_invertible(term: Term) -> bool:
 def aligned(term: Term, parts: Sequence[Component]) -> bool:
     """Whether each component joins the same rows as columns (no commutation)."""
     out, in_ = flat(term.out), flat(term.in_)
-    if any(_role(c, term) == "rectangle" for c in parts):
+    if extent(out) != extent(in_) or any(_role(c, term) == "rectangle" for c in parts):
         return _order(out, parts) == _order(in_, parts)  # rows and columns have different strides
     strides_out, strides_in = _strides(out), _strides(in_)
     return all(_intervals(c.labels, strides_out) == _intervals(c.labels, strides_in) for c in parts)

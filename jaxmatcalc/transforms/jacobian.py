@@ -47,18 +47,17 @@ def jacobian(
 
     Source: Magnus and Neudecker (2019), ch. 9, for the identities that the factored form rests on.
     """
-    operators = _blocks("jacobian", f, argnums, has_aux, holomorphic)
+    arrays = _blocks("jacobian", f, argnums, has_aux, holomorphic, formed=True)
 
     @functools.wraps(f)
     def jacobian_f(*args: Any, **kwargs: Any) -> Any:
         try:
-            blocks, aux = operators(args, kwargs)
+            blocks, aux = arrays(args, kwargs)
         except jax.errors.ConcretizationTypeError:
             # f branches on values: only tracing at those values, as JAX does, can follow it
             dense = jax.jacobian(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
             return dense(*args, **kwargs)
-        formed = to_arrays(blocks)
-        return (formed, aux) if has_aux else formed
+        return (blocks, aux) if has_aux else blocks
 
     return jacobian_f
 
@@ -103,15 +102,25 @@ def jacobian_operator(
 
 
 def _blocks(
-    name: str, f: Callable[..., Any], argnums: Argnums, has_aux: bool, holomorphic: bool
+    name: str,
+    f: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    holomorphic: bool,
+    formed: bool = False,
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, Any]]:
-    """Operators in the pytrees of JAX's Jacobian, and the further data."""
+    """Operators, or arrays, in the pytrees of JAX's Jacobian, and the further data."""
 
     def derive(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         call = Call(name, f, argnums, args, kwargs, holomorphic)
         program = Program(call, call.leaves, has_aux)
         _checks.differentiable_results(name, program.out_avals, holomorphic)
         _, aux, blocks = program.jacobian()
+        if formed:  # in the dtype of the argument, as reverse mode has it
+            blocks = [
+                [op.to_dense().astype(x.dtype) for op, x in zip(row, call.leaves, strict=True)]
+                for row in blocks
+            ]
         rows = [call.collect(row) for row in blocks]
         return jax.tree.unflatten(program.tree, rows), jax.tree.unflatten(program.aux_tree, aux)
 

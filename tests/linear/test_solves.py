@@ -21,7 +21,7 @@ from jaxmatcalc.linear.structure import SMALL
 LARGE = 17
 assert LARGE**2 > SMALL
 
-SIZES = dict(a=3, b=3, c=3, d=3, i=3, j=3, k=2, l=2, p=2, q=2)
+SIZES = {"e": 3, "a": 3, "b": 3, "c": 3, "d": 3, "i": 3, "j": 3, "k": 2, "l": 2, "p": 2, "q": 2}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ CASES = {
     "diagonal": Case("diagonal", "divide", (("ik,.:ik|ik", "W", "s"),), ("kronecker", "dense")),
     "diagonal of vectors": Case("diagonal", "divide", (("i,k:ik|ik", "u", "w"),), ("dense",)),
     "permutation": Case("permutation", "permute", ((".:ji|ij", "s"),), ("kronecker", "dense")),
-    "permutation of merged axes": Case("permutation", "permute", ((".:(kp)i|(pk)i", "s"),), ("dense",)),
+    "permutation of merged axes": Case(
+        "permutation", "permute", ((".:(kp)i|(pk)i", "s"),), ("dense",)
+    ),
     "kronecker": Case("kronecker", "kronecker", (("ab,kl,.:ak|bl", "A", "P", "s"),), ("dense",)),
     "one side": Case("kronecker", "kronecker", (("kl:ik|il", "P"),), ("dense",)),
     "three": Case("kronecker", "kronecker", (("ab,kl,i:aki|bli", "A", "P", "u"),), ("dense",)),
@@ -56,7 +58,9 @@ CASES = {
         "kronecker+commutation", "kronecker", (("ad,bc,.:ab|cd", "A", "B", "s"),), ("dense",)
     ),
     "blocks": Case("block diagonal", "kronecker", (("kab:ka|kb", "T"),), ("dense",)),
-    "blocks and a matrix": Case("kronecker", "kronecker", (("iab,kl:iak|ibl", "F", "P"),), ("dense",)),
+    "blocks and a matrix": Case(
+        "kronecker", "kronecker", (("iab,kl:iak|ibl", "F", "P"),), ("dense",)
+    ),
     "matrix": Case("dense", "dense", (("kabl:ka|lb", "G"),)),
     "low rank + identity": Case(
         "low-rank + identity", "dense", (("i,j:i|j", "u", "v"), (".:i|i", "s"))
@@ -106,6 +110,7 @@ CASES = {
         ("schur", "dense"),
     ),
 }
+
 
 def draw(complex=False, seed=0):
     rng = np.random.default_rng(seed)
@@ -252,7 +257,7 @@ def test_symmetric_factors(n, repeated, einsum_operator, close):
     spectrum = np.repeat([2.0, 3.0], [n - 1, 1]) if repeated else None
     A, AtA = gram(n, 0, spectrum)
     B, BtB = gram(2, 1, [2.0, 2.0] if repeated else None)
-    sizes = dict(a=n, b=n, e=n, k=2, l=2, f=2)
+    sizes = {"a": n, "b": n, "e": n, "k": 2, "l": 2, "f": 2}
 
     def made(A, B, rho):
         # AᵀA as a sum that is carried out when the term is next touched
@@ -284,10 +289,23 @@ def test_symmetric_factors(n, repeated, einsum_operator, close):
     close(found[2], np.trace(G), 4)
 
 
+def test_a_transpose_shares_its_arrays(einsum_operator, close):
+    """Aᵀ @ A is seen to be symmetric where it is written with operators."""
+    A = draw()["A"]
+    half = einsum_operator(SIZES, ("ea:ek|ak", A))
+    op = half.T @ half + 2 * identity((3, 2))
+    assert op.structure.method == "eigen"
+    matrix = np.kron(np.asarray(A).T @ np.asarray(A), np.eye(2)) + 2 * np.eye(6)
+    close(op.as_matrix(), matrix)
+    close(op.solve(np.ones(6)), np.linalg.solve(matrix, np.ones(6)))
+    assert half.T.T.arrays[0] is half.arrays[0]
+    assert jax.tree.structure(half.T.T) == jax.tree.structure(half)
+
+
 def test_eigen_by_request(einsum_operator, close):
     """Symmetric factors that nothing shows to be so: the caller says it."""
     (_, S), (_, R) = gram(3, 0), gram(2, 1)
-    sizes = dict(a=3, b=3, k=2, l=2)
+    sizes = {"a": 3, "b": 3, "k": 2, "l": 2}
     op = einsum_operator(
         sizes, ("ab,kl:ak|bl", jnp.asarray(S), jnp.asarray(R)), (".:ak|ak", jnp.asarray(0.5))
     )
@@ -304,7 +322,7 @@ def test_eigen_by_request(einsum_operator, close):
 def test_eigen_by_request_of_a_crossed_pair(einsum_operator, close):
     """K (S ⊗ R) + ρI with different symmetric factors: right, or refused, but never wrong."""
     (_, S), (_, R) = gram(3, 0), gram(3, 1)
-    sizes = dict(a=3, b=3, c=3, d=3)
+    sizes = {"a": 3, "b": 3, "c": 3, "d": 3}
     op = einsum_operator(
         sizes, ("ad,bc:ab|cd", jnp.asarray(S), jnp.asarray(R)), (".:ab|ab", jnp.asarray(0.5))
     )
@@ -323,7 +341,7 @@ def test_eigen_by_request_of_a_crossed_pair(einsum_operator, close):
 def test_complex_symmetry(crossed, einsum_operator, close):
     """AᵀA of a complex A is symmetric and not Hermitian: its eigenvectors are not orthogonal."""
     A = draw(complex=True)["A"]
-    sizes = dict(a=3, b=3, c=3, d=3, e=3)
+    sizes = {"a": 3, "b": 3, "c": 3, "d": 3, "e": 3}
     if crossed:
         op = einsum_operator(sizes, ("ad,cb:ab|cd", A, A)) + 2 * identity((3, 3), A.dtype)
         dense = np.einsum("ad,cb->abcd", A, A).reshape(9, 9)
@@ -350,10 +368,10 @@ def duplication(n):
 
 @pytest.mark.parametrize("rho", [1.5, 1.0])
 def test_among_symmetric_matrices(rho, einsum_operator, close):
-    """V + Vᵀ-like operators: at ρ = 1 singular on skew matrices, and still solved on symmetric ones."""
+    """ρV + Vᵀ is singular on skew matrices at ρ = 1, and still solved on symmetric ones."""
     n = 3
     A = jnp.eye(n) if rho == 1.0 else jnp.asarray(gram(n)[1])
-    sizes = dict(a=n, b=n, c=n, d=n)
+    sizes = {"a": n, "b": n, "c": n, "d": n}
     op = einsum_operator(sizes, ("ad,cb:ab|cd", A, A), (".:ab|ab", jnp.asarray(rho)))
     matrix = np.asarray(op.as_matrix(), float)
     if rho == 1.0:
@@ -371,7 +389,7 @@ def test_among_symmetric_matrices(rho, einsum_operator, close):
 def test_singular_operators(einsum_operator):
     """As in NumPy's log-determinant and jnp's solve: -inf, and entries that are not finite."""
     singular = jnp.diag(jnp.array([1.0, 0.0, 2.0]))
-    sizes = dict(a=3, b=3, k=2, l=2)
+    sizes = {"a": 3, "b": 3, "k": 2, "l": 2}
     op = einsum_operator(sizes, ("ab,kl:ak|bl", singular, jnp.eye(2)))
     assert op.logdet() == -jnp.inf
     assert not np.all(np.isfinite(op.solve(np.ones((3, 2)))))
@@ -383,9 +401,9 @@ def test_wrong_requests(einsum_operator):
     single = einsum_operator(SIZES, ("ab,kl:ak|bl", arrays["A"], arrays["P"]))
     with pytest.raises(ValueError, match='structure kronecker, to be "dense" or "kronecker"; got'):
         single.solve(np.ones((3, 2)), "eigen")
-    with pytest.raises(ValueError, match="`logdet` needs method|`solve` needs method"):
+    with pytest.raises(ValueError, match=r"`\w+` needs method"):
         single.logdet("qr")
-    with pytest.raises(ValueError, match="`inv` needs method|`solve` needs method"):
+    with pytest.raises(ValueError, match=r"`\w+` needs method"):
         single.inv("schur")
     rectangular = einsum_operator(SIZES, ("ak:a|k", jnp.ones((3, 2))))
     for name, call in [
@@ -397,7 +415,9 @@ def test_wrong_requests(einsum_operator):
     ]:
         with pytest.raises(ValueError, match=rf"`{name}` needs .* equal in_shape and out_shape"):
             call()
-    with pytest.raises(ValueError, match=r"`solve` needs an array of shape \(3, 2\), or flat \(6,\)"):
+    with pytest.raises(
+        ValueError, match=r"`solve` needs an array of shape \(3, 2\), or flat \(6,\)"
+    ):
         single.solve(np.ones(3))
     with pytest.raises(ValueError, match=r"symmetric=True needs an operator on matrices \(n, n\)"):
         single.solve(np.ones((3, 2)), symmetric=True)
@@ -413,7 +433,7 @@ def test_solves_of_a_batch(einsum_operator, close):
     rng = np.random.default_rng(0)
     A = jnp.asarray(rng.normal(size=(2, 3, 3)) + 3 * np.eye(3))
     s = jnp.asarray([0.5, 0.7])
-    sizes = dict(a=3, b=3, c=3, d=3)
+    sizes = {"a": 3, "b": 3, "c": 3, "d": 3}
 
     def made(A, s):
         return einsum_operator(sizes, ("ad,cb:ab|cd", A, A), (".:ab|ab", s))

@@ -123,7 +123,7 @@ def tensordot(a, b, axes):
     return np.tensordot(a, b, axes) if axes else np.multiply.outer(a, b)
 
 
-@hypothesis.settings(max_examples=30)
+@hypothesis.settings(max_examples=20)
 @hypothesis.given(data=st.data())
 def test_arithmetic(close, data):
     kind = data.draw(st.booleans())
@@ -182,7 +182,7 @@ def test_arithmetic(close, data):
     assert first.operator().dtype == results["dense"].dtype
 
 
-@hypothesis.settings(max_examples=25)
+@hypothesis.settings(max_examples=18)
 @hypothesis.given(data=st.data())
 def test_square_operators(close, data):
     shape = data.draw(shapes)
@@ -214,7 +214,7 @@ def test_square_operators(close, data):
     close(results["inverse"], np.linalg.inv(moved), 4)
 
 
-@hypothesis.settings(max_examples=15)
+@hypothesis.settings(max_examples=10)
 @hypothesis.given(data=st.data())
 def test_programs(close, data):
     """A tree that survives `jit`, `vmap` and `scan`; equal programs give equal trees."""
@@ -261,7 +261,7 @@ def test_programs(close, data):
     close(results["images"], np.stack(images))
 
 
-@hypothesis.settings(max_examples=15)
+@hypothesis.settings(max_examples=10)
 @hypothesis.given(data=st.data())
 def test_terms_themselves(close, data):
     """Terms before they are merged and packed: dense form and product."""

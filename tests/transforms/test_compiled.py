@@ -1,4 +1,4 @@
-"""What the transforms are under `jit` and `vmap`: batches of operators, cached, each factor once."""
+"""The transforms under `jit` and `vmap`: batches of operators, caches, shared factorisations."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_operators_out_of_scan_and_cond(objective, points, hessians, close):
 
 
 def test_nothing_is_compiled_twice(objective, points):
-    """Trees are stable: equal programs give equal operators, and the second call is a cached one."""
+    """Equal programs give equal trees, so that the second call is a cached one."""
     derived = jax.jit(value_grad_hessian_operator(objective))
     consumer = jax.jit(lambda H, b: H.solve(b))
     trees = set()

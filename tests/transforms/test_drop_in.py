@@ -1,4 +1,4 @@
-"""`jacobian` and `hessian` take the place of JAX's: values, pytrees, dtypes, and what they accept."""
+"""`jacobian` and `hessian` take the place of JAX's: values, pytrees, dtypes, arguments."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ rng = np.random.default_rng(2)
 a = jnp.asarray(rng.normal(size=(2, 3)), float)
 b = jnp.asarray(rng.normal(size=3), float)
 
-PAIRS = [pytest.param(jacobian, jax.jacobian, id="jacobian"),
-         pytest.param(hessian, jax.hessian, id="hessian")]
+PAIRS = [
+    pytest.param(jacobian, jax.jacobian, id="jacobian"),
+    pytest.param(hessian, jax.hessian, id="hessian"),
+]
 pairs = pytest.mark.parametrize(("ours", "theirs"), PAIRS)
 
 
@@ -77,9 +79,7 @@ def test_further_results(ours, theirs, close):
 @pairs
 def test_holomorphic(ours, theirs, close):
     z = b + 1j * b[::-1]
-    f = lambda z: jnp.sum(z**3) * z[0] + jnp.linalg.slogdet(jnp.outer(z, z) + jnp.eye(3))[1] * 0  # noqa: E731
     g = lambda z: jnp.sum(z**3) * z[0] + 1j * jnp.linalg.det(jnp.diag(z) + 1)  # noqa: E731
-    del f
     close(ours(g, holomorphic=True)(z), theirs(g, holomorphic=True)(z))
     h = lambda z: jnp.exp(z) * 1j  # noqa: E731
     close(ours(h, holomorphic=True)(z), theirs(h, holomorphic=True)(z))
@@ -158,8 +158,16 @@ def test_a_transform_keeps_the_functions_name():
         """Says what."""
         return jnp.sum(X)
 
-    transforms = (jacobian, hessian, jacobian_operator, hessian_operator, hvp, rewrite,
-                  value_grad_hessian_operator, newton_direction)
+    transforms = (
+        jacobian,
+        hessian,
+        jacobian_operator,
+        hessian_operator,
+        hvp,
+        rewrite,
+        value_grad_hessian_operator,
+        newton_direction,
+    )
     for transform in transforms:
         assert transform(volume).__doc__ == "Says what."
 
@@ -176,7 +184,7 @@ def test_operators_come_in_the_same_pytrees(parameters, close):
     J = jacobian_operator(many, (0, 1))(a, b)
     close(J["rest"][1][1].to_dense(), jnp.diag(2 * b))
     assert J["rest"][1][0].structure.kind == "zero"
-    assert J["product"][0].structure.kind in ("kronecker", "low-rank")
+    assert J["product"][0].structure.kind == "kronecker"
 
 
 def test_value_gradient_and_hessian(objective, covariance, close):
@@ -189,14 +197,18 @@ def test_value_gradient_and_hessian(objective, covariance, close):
     )(covariance, 3)
     close((value, aux), (jnp.sum(covariance**2) * 3, {"k": jnp.asarray(3)}))
     assert H.structure.kind == "identity"
-    H, aux = hessian_operator(lambda x: (x @ x, "label"[:0] or x), has_aux=True)(b)
-    close(aux, b)
+    H, aux = hessian_operator(lambda x: (x @ x, [x]), has_aux=True)(b)
+    close(aux, [b])
 
 
 def test_a_hessian_is_symmetric(objective, covariance, close):
     """Of any function with continuous second derivatives (Schwarz)."""
-    functions = [objective, lambda X: jnp.sum(jnp.tanh(X @ covariance @ X)), jnp.linalg.det,
-                 lambda X: jnp.sum(jnp.linalg.inv(X) ** 2)]
+    functions = [
+        objective,
+        lambda X: jnp.sum(jnp.tanh(X @ covariance @ X)),
+        jnp.linalg.det,
+        lambda X: jnp.sum(jnp.linalg.inv(X) ** 2),
+    ]
     for f in functions:
         H = hessian_operator(f)(covariance + 0.1 * jnp.arange(9.0).reshape(3, 3))
         close(H.T.to_dense(), H.to_dense(), 4)

@@ -21,7 +21,10 @@ def dense_direction(f, x, damping=0.0):
 
 def convex(p):
     return (
-        jnp.sum(jnp.cosh(p["a"] @ p["b"])) + jnp.sum(p["a"] ** 2) + jnp.sum(p["b"] ** 4) + p["c"] ** 2
+        jnp.sum(jnp.cosh(p["a"] @ p["b"]))
+        + jnp.sum(p["a"] ** 2)
+        + jnp.sum(p["b"] ** 4)
+        + p["c"] ** 2
     )
 
 
