@@ -282,8 +282,11 @@ def _differentiable_dtype(operation: str, dtype: Any, holomorphic: bool, what: s
             f"`{operation}` needs complex {what} with holomorphic=True; got dtype {dtype}."
         )
     if not holomorphic and not jnp.issubdtype(dtype, jnp.floating):
-        hint = " (holomorphic=True is for complex ones)" if jnp.issubdtype(
-            dtype, jnp.complexfloating) else ""
+        hint = (
+            " (holomorphic=True is for complex ones)"
+            if jnp.issubdtype(dtype, jnp.complexfloating)
+            else ""
+        )
         raise TypeError(
             f"`{operation}` needs {what} of a real floating-point dtype{hint}; got dtype {dtype}."
         )

@@ -139,6 +139,8 @@ def dependent_outputs(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:
     """
     if not eqn.primitive.multiple_results:
         return [True]
+    if eqn.primitive.name == "while":
+        return _dependent_carry(eqn, moving)
     operands = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
     jaxpr, _ = trace(lambda *args: bind(eqn, args), *operands)
     found = []
@@ -147,6 +149,26 @@ def dependent_outputs(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:
         _, used = partial_eval.dce_jaxpr(jaxpr, wanted)
         found.append(any(u and m for u, m in zip(used, moving, strict=True)))
     return found
+
+
+def _dependent_carry(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:
+    """The same for a `while` loop, which JAX 0.10 does not take apart itself."""
+    first = eqn.params["cond_nconsts"]
+    last = first + eqn.params["body_nconsts"]
+    consts, carry = list(moving[first:last]), list(moving[last:])
+    jaxpr, _ = opened(eqn.params["body_jaxpr"])
+    while True:
+        marked = {v for v, m in zip(jaxpr.invars, [*consts, *carry], strict=True) if m}
+        for inner in jaxpr.eqns:
+            operands = [_is_var(v) and v in marked for v in inner.invars]
+            if any(operands):
+                found = dependent_outputs(inner, operands)
+                marked.update(v for v, d in zip(inner.outvars, found, strict=True) if d)
+        reached = [_is_var(v) and v in marked for v in jaxpr.outvars]
+        grown = [a or b for a, b in zip(carry, reached, strict=True)]
+        if grown == carry:
+            return carry
+        carry = grown
 
 
 def live_equations(jaxpr: Jaxpr, wanted: Sequence[bool]) -> list[Eqn]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxmatcalc.linear import contraction, packing, solving
 from jaxmatcalc.linear.term import Array, Misaligned, Term, relabelled
@@ -49,7 +48,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def transpose(op: LinearOperator) -> LinearOperator:
-    """Exchange ``out`` and ``in``; the arrays stay the same objects, so that AᵀA is seen in Aᵀ @ A."""
+    """Exchange ``out`` and ``in``; arrays stay the same objects, so that Aᵀ @ A is known as AᵀA."""
     static = (packing.transposed(op.spec), op.in_shape, op.out_shape, op.fallbacks, op.dtype)
     return type(op).tree_unflatten(static, op.arrays)
 

@@ -1,7 +1,7 @@
 """Contraction: the sums that a term leaves open, and when they are worth carrying out.
 
-A summed label is contracted as soon as the result is no larger than what it replaces; everything
-else waits until the term is evaluated, as an array or on one.
+A summed label is contracted as soon as the result is no larger than what it replaces, or little
+larger and far from dense; everything else waits until the term is evaluated, as an array or on one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def close(term: Term, removed: Iterable[Label] = ()) -> Term:
         kept = dict.fromkeys(k for f in touching for k in f.labels)
         elsewhere = set(external).union(*(f.labels for f in others))
         result = tuple(k for k in kept if k in elsewhere)
-        if extent(result) > sum(f.size for f in touching):
+        if not worthwhile(extent(result), sum(f.size for f in touching), extent(external)):
             continue
         merged = Factor(contract(touching, result), result, is_symmetric(touching, result))
         factors = [*others, merged]
@@ -61,6 +61,16 @@ def close(term: Term, removed: Iterable[Label] = ()) -> Term:
             undecided.pop(k, None)
         undecided.update(dict.fromkeys(k for k in result if k not in external))
     return replace(term, factors=_gather_scalars(_multiply_alike(factors)))
+
+
+def worthwhile(size: int, before: int, dense: int) -> bool:
+    """Whether a product of factors may be carried out: entries it has, had, and those of the term.
+
+    Without growth always. Otherwise bounded, and far below the dense array: the layers of a network
+    over a batch leave chains of factors, each as long as the network is deep, whose common beginning
+    would be multiplied once for every layer.
+    """
+    return size <= max(1, before) or (size <= 16 * before and 8 * size <= dense)
 
 
 def is_symmetric(factors: Sequence[Factor], labels: Group) -> bool:

@@ -13,7 +13,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmatcalc.linear.contraction import close, common_dtype, contract, is_static, is_symmetric
+from jaxmatcalc.linear.contraction import (
+    close,
+    common_dtype,
+    contract,
+    is_static,
+    is_symmetric,
+    worthwhile,
+)
 from jaxmatcalc.linear.term import Array, Factor, Group, Label, Term, extent
 
 # Beyond this many terms of one pattern a merge may also grow its factors: a bound on the work of
@@ -104,7 +111,8 @@ def _merged(first: Term, second: Term, grow: bool) -> Term | None:
     kept = first.external | dict.fromkeys(k for f in shared for k in f.labels)
     touched = {k for f in left + right for k in f.labels}
     labels = tuple(k for k in kept if k in touched)
-    if not grow and extent(labels) > max(1, sum(f.size for f in left), sum(f.size for f in right)):
+    before = max(sum(f.size for f in side) for side in (left, right))
+    if not grow and not worthwhile(extent(labels), before, extent(first.external)):
         return None
     both = is_symmetric(left, labels) and is_symmetric(right, labels)
     total = Factor(_sum(left, right, labels), labels, both)
