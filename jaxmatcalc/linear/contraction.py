@@ -67,8 +67,8 @@ def worthwhile(size: int, before: int, dense: int) -> bool:
     """Whether a product of factors may be carried out: entries it has, had, and those of the term.
 
     Without growth always. Otherwise bounded, and far below the dense array: the layers of a network
-    over a batch leave chains of factors, each as long as the network is deep, whose common beginning
-    would be multiplied once for every layer.
+    over a batch leave chains of factors, each as long as the network is deep, whose common
+    beginning would be multiplied once for every layer.
     """
     return size <= max(1, before) or (size <= 16 * before and 8 * size <= dense)
 

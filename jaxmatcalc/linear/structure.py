@@ -239,8 +239,14 @@ def transposes(first: Component, second: Component, term: Term) -> bool:
     return f.symmetric or row_first == [k in flat(term.in_) for k in g.labels]
 
 
+def _place(component: Component, term: Term) -> int:
+    """Where a component first stands among the axes of ``out``, or of ``in_``."""
+    groups = (flat(term.out), flat(term.in_))
+    return next(i for labels in groups for i, k in enumerate(labels) if k in component.labels)
+
+
 def _formula(term: Term) -> str:
-    parts = [c for c in components(term) if c.labels]
+    parts = sorted((c for c in components(term) if c.labels), key=lambda c: _place(c, term))
     scaled = "s·" if any(not f.labels for f in term.factors) else ""
     pieces = []
     for c in parts:
