@@ -142,12 +142,12 @@ class Clock:
 def test_contenders_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, log = Clock(), []
     monkeypatch.setattr(measure, "time", clock)
-    calls = {name: clock.call(measure.SAMPLE, log, name) for name in "AB"}
+    calls = {name: clock.call(2 * measure.SAMPLE, log, name) for name in "AB"}
     inputs = dict.fromkeys("AB", ())
     times = measure.time_running(calls, inputs, BRIEF)
-    assert "".join(log[-4:]) == "ABAB"
+    assert "".join(log) == "AAABBB" + "AB" * BRIEF.fewest  # calibration, then turns
     for name in "AB":
-        assert times[name] == pytest.approx([measure.SAMPLE] * BRIEF.fewest)
+        assert times[name] == pytest.approx([2 * measure.SAMPLE] * BRIEF.fewest)
 
 
 @pytest.mark.parametrize(("budget", "rounds"), [(0.0, 2), (5.0, 6), (60.0, 9)])
@@ -166,7 +166,7 @@ def test_short_calls_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "time", clock)
     short = measure.SAMPLE / 9.5
     times = measure.time_running({"A": clock.call(short, log, "A")}, {"A": ()}, BRIEF)
-    assert len(log) == 1 + 10 + 10 * BRIEF.fewest  # calibration, warm-up, samples
+    assert len(log) == 3 + (1 + 10) * BRIEF.fewest  # calibration, then a sample after one call
     assert times["A"] == pytest.approx([short] * BRIEF.fewest)
 
 

@@ -112,3 +112,13 @@ def to_jax_layout(M: Array, out_shape: Sequence[int], in_shape: Sequence[int]) -
     return columns_first.transpose(
         tuple(range(out_ndim))[::-1] + tuple(range(out_ndim, ndim))[::-1]
     )
+
+
+def cofactors(X: jax.Array) -> jax.Array:
+    """The matrix of cofactors, minor by minor: the transposed adjugate, without an inverse."""
+    n = len(X)
+
+    def cofactor(i: int, j: int) -> jax.Array:
+        return (-1) ** (i + j) * jnp.linalg.det(jnp.delete(jnp.delete(X, i, 0), j, 1))
+
+    return jnp.stack([jnp.stack([cofactor(i, j) for j in range(n)]) for i in range(n)])

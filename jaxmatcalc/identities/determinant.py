@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from jaxmatcalc.identities.conventions import cofactors, duplication, eye, vec
 from jaxmatcalc.identities.conventions import commutation as K
-from jaxmatcalc.identities.conventions import duplication, eye, vec
 from jaxmatcalc.identities.record import (
     differential,
     family,
@@ -19,22 +19,12 @@ from jaxmatcalc.identities.record import (
     vech_hessian,
 )
 
-det, inv, kron, outer, tr = jnp.linalg.det, jnp.linalg.inv, jnp.kron, jnp.outer, jnp.trace
-power = jnp.linalg.matrix_power
+det, inv, power = jnp.linalg.det, jnp.linalg.inv, jnp.linalg.matrix_power
+kron, outer, tr = jnp.kron, jnp.outer, jnp.trace
 
 
 def _logdet(X):
     return jnp.linalg.slogdet(X)[1]
-
-
-def _cofactors(X):
-    """Return the transposed adjugate, minor by minor: it needs no inverse."""
-    n = len(X)
-
-    def cofactor(i, j):
-        return (-1) ** (i + j) * det(jnp.delete(jnp.delete(X, i, 0), j, 1))
-
-    return jnp.stack([jnp.stack([cofactor(i, j) for j in range(n)]) for i in range(n)])
 
 
 def _barrier(x, A, B, C):
@@ -78,7 +68,7 @@ IDENTITIES = family(
     gradient(
         "determinant-of-a-singular-matrix", r"\det X", r"\operatorname{adj}(X)^\top",
         lambda X: det(X),
-        _cofactors,
+        cofactors,
         "MN ch. 8; MC(42)",
         note="jax.grad of jnp.linalg.det divides by a pivot and is wrong where it is zero.",
         reference="finite differences", X="n n singular",
@@ -97,13 +87,12 @@ IDENTITIES = family(
     differential(
         "determinant-differential", r"\det X",
         r"\operatorname{tr}(\operatorname{adj}(X)\, \mathrm{d}X)",
-        lambda X: det(X),
-        lambda X, dX: tr(_cofactors(X).T @ dX),
+        lambda X: det(X), lambda X, dX: tr(cofactors(X).T @ dX),
         "MC(41)-(42)", key="D33", X="n n inv",
     ),
     identity(
         "expansion-by-cofactors", r"X \operatorname{adj}(X)", r"\det(X) I",
-        lambda X: X @ _cofactors(X).T,
+        lambda X: X @ cofactors(X).T,
         lambda X: det(X) * eye(len(X)),
         "MC(47), (50)", key="D34", X="n n",
     ),
