@@ -66,7 +66,7 @@ def avals(args: Sequence[Any]) -> list[jax.ShapeDtypeStruct]:
 def body(eqn: Eqn) -> tuple[Jaxpr, list[Any]] | None:
     """The program of a call that may be run in the caller's place, or None for anything else."""
     name = eqn.primitive.name
-    if name == "cond" and eqn.params.get("branches_platforms") is not None:
+    if _chooses_platform(eqn):
         # one value by platform: the first branch, which is written without gathers
         return opened(eqn.params["branches"][0])
     if name == "call_hi_primitive":  # a custom_jvp function under JAX_CUSTOM_JVP3
@@ -74,6 +74,23 @@ def body(eqn: Eqn) -> tuple[Jaxpr, list[Any]] | None:
         return None if traced is None else opened(traced.jaxpr)
     parameter = _BODIES.get(name)
     return None if parameter is None else opened(eqn.params[parameter])
+
+
+def must_enter(eqn: Eqn) -> bool:
+    """Whether a call holds a choice by platform, of which `body` takes the first branch.
+
+    A differentiated one comes in two halves, and the second takes what the first left for its
+    branch: both halves must go the same way.
+    """
+    found = body(eqn)
+    return found is not None and (
+        _chooses_platform(eqn)
+        or any(_chooses_platform(e) for jaxpr in subprograms(found[0]) for e in jaxpr.eqns)
+    )
+
+
+def _chooses_platform(eqn: Eqn) -> bool:
+    return eqn.primitive.name == "cond" and eqn.params.get("branches_platforms") is not None
 
 
 def body_operands(eqn: Eqn, operands: Sequence[Any]) -> Sequence[Any]:
@@ -126,10 +143,9 @@ def is_zero(atom: Any) -> bool:
     return isinstance(atom, Literal) and not np.any(atom.val)
 
 
-def source(eqn: Eqn) -> str:
-    """``primitive (file:line)`` of the user's line that an equation came from."""
-    line = source_info_util.summarize(eqn.source_info).split(" (")[0]
-    return f"{eqn.primitive.name} ({line.rsplit('/', 1)[-1]})" if line else eqn.primitive.name
+def line(eqn: Eqn) -> str:
+    """``file:line`` of the user's line that an equation came from; empty where JAX hides it."""
+    return source_info_util.summarize(eqn.source_info).split(" (")[0].rsplit("/", 1)[-1]
 
 
 def dependent_outputs(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:

@@ -52,11 +52,11 @@ def _step(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[Val
     known = [o for o in operands if isinstance(o, Known)]
     if len(known) == len(operands):
         spread = not all(k.is_full for k in known) or not known
-        if body is not None and spread and not _jax.is_custom(eqn):
-            return walk(*body, _jax.body_operands(eqn, operands), fallbacks)
+        if body is not None and (_jax.must_enter(eqn) or (spread and not _jax.is_custom(eqn))):
+            return _enter(eqn, body, operands, fallbacks)
         return run(eqn, known)
     if body is not None:
-        return walk(*body, _jax.body_operands(eqn, operands), fallbacks)
+        return _enter(eqn, body, operands, fallbacks)
     if eqn.primitive.name == "optimization_barrier":
         return operands
     rule = RULES.get(eqn.primitive.name)
@@ -66,6 +66,20 @@ def _step(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[Val
     if result is not None:
         return result if isinstance(result, list) else [result]
     return _densely(eqn, operands, fallbacks)
+
+
+def _enter(eqn: Any, body: Any, operands: list[Value], fallbacks: list[str]) -> list[Any]:
+    """Run a call's body in its place; where JAX hides a line inside, the call's is reported."""
+    inner: list[str] = []
+    results = walk(*body, _jax.body_operands(eqn, operands), inner)
+    fallbacks += [name if "(" in name else _placed(name, eqn) for name in inner]
+    return results
+
+
+def _placed(name: str, eqn: Any) -> str:
+    """``name (file:line)`` of the user's line that an equation came from."""
+    line = _jax.line(eqn)
+    return f"{name} ({line})" if line else name
 
 
 def _nothing(aval: Any) -> Tangent:
@@ -107,7 +121,7 @@ def _densely(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[
                 if out.aval.size:
                     pieces[k][index] = (_full_term(image, out.aval.shape, in_shape),)
     if inputs:
-        fallbacks.append(_jax.source(eqn))
+        fallbacks.append(_placed(eqn.primitive.name, eqn))
     return [
         r if r is not None else Tangent(tuple(v.aval.shape), v.aval.dtype, pieces[k])
         for k, (r, v) in enumerate(zip(results, eqn.outvars, strict=True))

@@ -67,14 +67,14 @@ def kind(term: Term) -> str:
     """The kind of one term."""
     parts = [c for c in components(term) if c.labels]
     roles = [_role(c, term) for c in parts]
+    if roles and all(r == "vector" for r in roles):
+        return "low-rank"
     if _repeats(term):
         return "sparse"  # as the map from a vector to a diagonal matrix
     if all(r == "delta" for r in roles):
         return "identity" if aligned(term, parts) else "permutation"
     if all(r in ("delta", "diagonal") for r in roles) and aligned(term, parts):
         return "diagonal"
-    if all(r == "vector" for r in roles):
-        return "low-rank"
     if len(parts) == 1:
         if roles[0] == "block":
             return "block diagonal"
