@@ -68,7 +68,9 @@ def _step(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[Val
     return _densely(eqn, operands, fallbacks)
 
 
-def _enter(eqn: Any, body: Any, operands: list[Value], fallbacks: list[str]) -> list[Any]:
+def _enter(
+    eqn: Any, body: tuple[Any, list[Any]], operands: list[Value], fallbacks: list[str]
+) -> list[Any]:
     """Run a call's body in its place; where JAX hides a line inside, the call's is reported."""
     inner: list[str] = []
     results = walk(*body, _jax.body_operands(eqn, operands), inner)
