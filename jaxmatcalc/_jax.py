@@ -55,14 +55,6 @@ def opened(closed: Any) -> tuple[Jaxpr, list[Any]]:
     return getattr(closed, "jaxpr", closed), list(getattr(closed, "consts", ()))
 
 
-def avals(args: Sequence[Any]) -> list[jax.ShapeDtypeStruct]:
-    """Shapes and dtypes, weak types kept, so that tracing sees what a call would."""
-    return [
-        jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False))
-        for a in map(jax.typeof, args)
-    ]
-
-
 def body(eqn: Eqn) -> tuple[Jaxpr, list[Any]] | None:
     """The program of a call that may be run in the caller's place, or None for anything else."""
     name = eqn.primitive.name
