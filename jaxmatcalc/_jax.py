@@ -6,6 +6,7 @@ supported versions, or is private, is named here once and nowhere else.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -64,6 +65,9 @@ def body(eqn: Eqn) -> tuple[Jaxpr, list[Any]] | None:
     if name == "call_hi_primitive":  # a custom_jvp function under JAX_CUSTOM_JVP3
         traced = getattr(eqn.params["_prim"], "traced", None)
         return None if traced is None else opened(traced.jaxpr)
+    program = getattr(eqn.primitive, "program", None)
+    if program is not None:  # a primitive of `_multilinear`
+        return trace(functools.partial(program, **eqn.params), *(v.aval for v in eqn.invars))
     parameter = _BODIES.get(name)
     return None if parameter is None else opened(eqn.params[parameter])
 
@@ -92,7 +96,8 @@ def body_operands(eqn: Eqn, operands: Sequence[Any]) -> Sequence[Any]:
 
 def is_custom(eqn: Eqn) -> bool:
     """Whether a call carries a derivative rule of its own, which inlining it would lose."""
-    return eqn.primitive.name.startswith("custom_") or eqn.primitive.name == "call_hi_primitive"
+    name = eqn.primitive.name
+    return name.startswith(("custom_", "call_hi_")) or hasattr(eqn.primitive, "program")
 
 
 def has_custom_vjp(jaxpr: Jaxpr) -> bool:

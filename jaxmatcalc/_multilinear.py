@@ -1,0 +1,120 @@
+"""Primitives that are closed under differentiation: a derivative of one is a sum of its own kind.
+
+The differential of a function of a matrix, d f(X) = T₁(X; dX), is linear in dX, and its coefficients
+are functions of X that no array holds: where eigenvalues repeat, eigenvectors have no derivative,
+yet T₁ has one, T₂(X; dX, dX'). A `jax.custom_jvp` rule cannot say so. JAX inlines the rule's linear
+part before it is transposed, and would then differentiate the eigenvectors in it. A primitive stays
+whole: it is transposed by its own rule and differentiated by its own rule, to every order.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+from jax.interpreters import ad, batching, mlir
+
+Array = jax.Array
+Ranks = tuple[int, ...]
+
+
+class Multilinear:
+    """A function of arrays with leading batch axes, linear in some of them, as a primitive.
+
+    Args:
+        name: what it is called in a program.
+        evaluate: ``evaluate(*operands, **params)``, the value; every operand has the same number of
+            leading axes, which broadcast. Never differentiated.
+        differential: ``differential(primals, tangents, **params)``, the tangent of the value, or
+            None where it is zero; a tangent that is zero comes as None.
+        transpose: ``transpose(cotangent, operands, k, **params)``, the cotangent of operand k, in
+            which the function is linear and which is None.
+
+    The parameters must be hashable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Array],
+        differential: Callable[..., Array | None],
+        transpose: Callable[..., Array],
+    ):
+        self.primitive = core.Primitive(name)
+        self._evaluate = evaluate
+        self._differential = differential
+        self._transpose = transpose
+
+        def program(*operands: Array, ranks: Ranks, params: Any) -> Array:
+            return evaluate(*operands, **dict(params))
+
+        # what an interpreter may run in the primitive's place
+        self.primitive.program = program  # type: ignore[attr-defined]
+        self.primitive.def_impl(jax.jit(program, static_argnames=("ranks", "params")))
+        self.primitive.def_abstract_eval(functools.cache(_abstract(program)))
+        mlir.register_lowering(self.primitive, mlir.lower_fun(program, multiple_results=False))
+        ad.primitive_jvps[self.primitive] = self._jvp
+        ad.primitive_transposes[self.primitive] = self._pullback
+        batching.primitive_batchers[self.primitive] = self._batch
+
+    def __call__(self, ranks: Sequence[int], *operands: Array, **params: Any) -> Array:
+        """The value.
+
+        Args:
+            ranks: number of axes of each operand that are not batch axes.
+            operands: arrays.
+            params: static parameters.
+        """
+        depth = max(X.ndim - rank for X, rank in zip(operands, ranks, strict=True))
+        lifted = [
+            jnp.expand_dims(X, tuple(range(depth - X.ndim + rank)))
+            for X, rank in zip(operands, ranks, strict=True)
+        ]
+        items = tuple(sorted(params.items()))
+        return self.primitive.bind(*lifted, ranks=tuple(ranks), params=items)
+
+    def _jvp(
+        self, primals: Sequence[Array], tangents: Sequence[Any], *, ranks: Ranks, params: Any
+    ) -> tuple[Any, Any]:
+        value = self.primitive.bind(*primals, ranks=ranks, params=params)
+        known = [None if isinstance(t, ad.Zero) else t for t in tangents]
+        tangent = self._differential(list(primals), known, **dict(params))
+        return value, ad.Zero.from_primal_value(value) if tangent is None else tangent
+
+    def _pullback(self, cotangent: Any, *operands: Any, ranks: Ranks, params: Any) -> list[Any]:
+        linear = [k for k, X in enumerate(operands) if ad.is_undefined_primal(X)]
+        results: list[Any] = [None] * len(operands)
+        if isinstance(cotangent, ad.Zero):
+            return results
+        known = [None if k in linear else X for k, X in enumerate(operands)]
+        for k in linear:
+            pulled = self._transpose(cotangent, known, k, **dict(params))
+            results[k] = _summed_to(pulled, operands[k].aval.shape)
+        return results
+
+    def _batch(
+        self, operands: Sequence[Array], axes: Sequence[Any], *, ranks: Ranks, params: Any
+    ) -> tuple[Any, int]:
+        moved = [
+            X[None] if axis is None else jnp.moveaxis(X, axis, 0)
+            for X, axis in zip(operands, axes, strict=True)
+        ]
+        return self.primitive.bind(*moved, ranks=ranks, params=params), 0
+
+
+def _abstract(program: Callable[..., Array]) -> Callable[..., Any]:
+    def abstract(*avals: Any, ranks: Ranks, params: Any) -> Any:
+        call = functools.partial(program, ranks=ranks, params=params)
+        return jax.make_jaxpr(call)(*avals).out_avals[0]
+
+    return abstract
+
+
+def _summed_to(X: Array, shape: tuple[int, ...]) -> Array:
+    """X summed over the axes on which an operand of this shape was broadcast."""
+    wide = tuple(k for k, n in enumerate(shape) if n == 1 and X.shape[k] != 1)
+    return jnp.sum(X, axis=wide, keepdims=True) if wide else X
