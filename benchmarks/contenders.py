@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxmatcalc as jmc
+from benchmarks import cases
 
 Function = Callable[..., Any]
 BASELINE = "jax"
@@ -75,10 +76,54 @@ def operator_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
     return H, gradient.ravel()
 
 
+def gradient(f: Function) -> Function:
+    """Value and gradient in every argument."""
+    return lambda *args: jax.value_and_grad(f, tuple(range(len(args))))(*args)
+
+
+def _kronecker_sum(A: jax.Array, B: jax.Array, s: jax.Array) -> jmc.LinearOperator:
+    return jmc.kronecker_sum(A, B, assume_a="pos") + s * jmc.identity((len(A), len(B)))
+
+
+# The functions of the cases that have another spelling with jaxmatcalc
+SPELLINGS: dict[Function, Function] = {
+    cases.logdet: jmc.logdet,
+    cases.positive_logdet: lambda X: jmc.logdet(X, assume_a="pos"),
+    cases.inverse_quadratic_form: lambda A, y: sum(jmc.inv_quad_logdet(A, y, assume_a="pos")),
+    cases.trace_of_product: jmc.trace_product,
+    cases.kronecker_product: lambda A, B, x: jnp.sum((jmc.kronecker(A, B) @ x) ** 2),
+    cases.kronecker_solve: lambda A, B, x: jnp.sum(jmc.kronecker(A, B).solve(x) ** 2),
+    cases.kronecker_logdet: lambda A, B: jmc.kronecker(A, B).logdet(),
+    cases.kronecker_sum_logdet: lambda A, B, s: _kronecker_sum(A, B, s).logdet(),
+    cases.kronecker_sum_solve: lambda A, B, s, x: jnp.sum(_kronecker_sum(A, B, s).solve(x) ** 2),
+    cases.traces: lambda X: jnp.sum(jmc.trace(X) ** 2),
+    cases.determinants: lambda X: jnp.sum(jmc.det(X / 2)),
+    cases.logdets: lambda X: jnp.sum(jmc.logdet(X)),
+    cases.positive_logdets: lambda X: jnp.sum(jmc.logdet(X, assume_a="pos")),
+    cases.inverses: lambda X: jnp.sum(jmc.inv(X) ** 2),
+    cases.solutions: lambda X: jnp.sum(jmc.solve(X, jnp.swapaxes(X, -1, -2)) ** 2),
+    cases.pseudo_inverses: lambda X: jnp.sum(jmc.pinv(X) ** 2),
+    cases.frobenius_norms: lambda X: jnp.sum(jmc.frobenius_norm(X)),
+    cases.nuclear_norms: lambda X: jnp.sum(jmc.nuclear_norm(X)),
+    cases.spectral_norms: lambda X: jnp.sum(jmc.spectral_norm(X)),
+    cases.cubes: lambda X: jnp.sum(jmc.matrix_power(X, 3) ** 2),
+    cases.exponentials: lambda X: jnp.sum(jmc.expm(X) ** 2),
+    cases.eigenvalues: lambda X: jnp.sum(jmc.eigvalsh(X) ** 3),
+    cases.cholesky_factors: lambda X: jnp.sum(jmc.cholesky(X) ** 3),
+}
+
 TASKS: dict[str, dict[str, Contender]] = {
     "hessian": {
         BASELINE: Contender(jax.hessian),
         "jaxmatcalc": Contender(jmc.hessian),
+    },
+    "value": {
+        BASELINE: Contender(lambda f: lambda *args: f(*args)),
+        "jaxmatcalc": Contender(lambda f: lambda *args: SPELLINGS[f](*args)),
+    },
+    "gradient": {
+        BASELINE: Contender(gradient),
+        "jaxmatcalc": Contender(lambda f: gradient(SPELLINGS[f])),
     },
     "newton": {
         BASELINE: Contender(dense_newton),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contenders import BASELINE
 from benchmarks.measure import Record
@@ -40,8 +41,26 @@ def caption(results: Results, dtype: str, records: list[Record]) -> str:
 
 
 def table(records: list[Record]) -> str:
-    """One row a case."""
-    return markdown(COLUMNS, [row(record) for record in records])
+    """One row a case; then the table of all operations, one row an operation."""
+    cases = [row(record) for record in records if not record.get("family")]
+    members = [record for record in records if record.get("family")]
+    tables = [markdown(COLUMNS, cases)] if cases else []
+    return "\n\n".join([*tables, *([family(members)] if members else [])])
+
+
+def family(records: list[Record]) -> str:
+    """JAX's time over ours for value and gradient: a row an operation, a column a size."""
+    sizes = list(dict.fromkeys(tuple(record["sizes"].items()) for record in records))
+    names = ["; ".join(f"{letter} = {n:,}" for letter, n in size) for size in sizes]
+    rows: dict[str, dict[Any, str]] = {}
+    for record in records:
+        ratio = ratios(record)[0]
+        cell = emphasised(multiple(ratio), ratio < record["wanted"])
+        name = record["function"].replace("_", " ")
+        rows.setdefault(name, {})[tuple(record["sizes"].items())] = cell
+    title = "Value and gradient of each operation on b matrices of order n, JAX's time over ours:"
+    cells = [(name, *(found.get(size, "–") for size in sizes)) for name, found in rows.items()]
+    return title + "\n\n" + markdown(("operation", *names), cells)
 
 
 def row(record: Record) -> tuple[str, ...]:

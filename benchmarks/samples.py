@@ -28,20 +28,26 @@ def signs(n: str) -> Sample:
     return lambda rng, sizes: rng.choice([-1.0, 1.0], sizes[n])
 
 
-def regular(n: str) -> Sample:
-    """A square matrix far from singular: eigenvalues about 2, within a disc of radius 1."""
-    draw = weights(n, n)
-    return lambda rng, sizes: 2 * np.eye(sizes[n]) + draw(rng, sizes)
+def positive() -> Sample:
+    """A number between 1/2 and 1."""
+    return lambda rng, sizes: rng.uniform(0.5, 1)
 
 
-def positive_definite(n: str) -> Sample:
-    """A symmetric matrix with eigenvalues between 1 and about 2."""
+def regular(*shape: str) -> Sample:
+    """Square matrices (…, n, n) far from singular: eigenvalues about 2, in a disc of radius 1."""
+    draw = weights(*shape, shape[-1])
+    return lambda rng, sizes: 2 * np.eye(sizes[shape[-1]]) + draw(rng, sizes)
 
-    def draw(rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
-        factor = weights(n, n)(rng, sizes)
-        return np.eye(sizes[n]) + factor @ factor.T / 4
 
-    return draw
+def positive_definite(*shape: str) -> Sample:
+    """Symmetric matrices (…, n, n) with eigenvalues between 1 and about 2."""
+    draw = weights(*shape, shape[-1])
+
+    def drawn(rng: np.random.Generator, sizes: Sizes) -> np.ndarray:
+        factor = draw(rng, sizes)
+        return np.eye(sizes[shape[-1]]) + factor @ np.swapaxes(factor, -1, -2) / 4
+
+    return drawn
 
 
 def digit_correlations(n: str) -> Sample:

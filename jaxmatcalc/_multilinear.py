@@ -1,10 +1,10 @@
 """Primitives that are closed under differentiation: a derivative of one is a sum of its own kind.
 
-The differential of a function of a matrix, d f(X) = T₁(X; dX), is linear in dX, and its coefficients
-are functions of X that no array holds: where eigenvalues repeat, eigenvectors have no derivative,
-yet T₁ has one, T₂(X; dX, dX'). A `jax.custom_jvp` rule cannot say so. JAX inlines the rule's linear
-part before it is transposed, and would then differentiate the eigenvectors in it. A primitive stays
-whole: it is transposed by its own rule and differentiated by its own rule, to every order.
+The differential of a function of a matrix, d f(X) = T₁(X; dX), is linear in dX, with coefficients
+that are functions of X which no array holds: where eigenvalues repeat, eigenvectors have no
+derivative, yet T₁ has one, T₂(X; dX, dX'). A `jax.custom_jvp` rule cannot say so. JAX inlines the
+rule's linear part before it is transposed, and would then differentiate the eigenvectors in it. A
+primitive stays whole: it is transposed and differentiated by its own rules, to every order.
 """
 
 from __future__ import annotations

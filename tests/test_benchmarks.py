@@ -20,7 +20,7 @@ from benchmarks.contenders import BASELINE, TASKS, Contender
 from benchmarks.samples import normal
 
 ROOT = Path(__file__).parents[1]
-SMALL = {"n": 3, "k": 2, "m": 5, "d": 3, "b": 2, "l": 2}
+SMALL = {"n": 3, "k": 2, "m": 5, "d": 3, "b": 2, "l": 2, "v": 9}
 BRIEF = measure.Settings(budget=0.0, fewest=2, most=3, compiles=2)
 
 
@@ -38,7 +38,10 @@ ENERGY = Case("energy", "hessian", energy, (normal("n"), normal("n")), {"n": 3},
 # Cases
 
 
-@pytest.mark.parametrize("case", [small(case) for case in CASES], ids=lambda case: case.key)
+KEYS = {case.key: small(case) for case in CASES}  # cases of one key differ in size only
+
+
+@pytest.mark.parametrize("case", KEYS.values(), ids=lambda case: case.key)
 def test_contenders_of_each_case_agree(case: Case) -> None:
     dtype = "float64" if jax.config.values["jax_enable_x64"] else "float32"
     arguments = case.arguments(dtype)
@@ -312,6 +315,28 @@ def test_table_sets_missed_figures_in_bold() -> None:
         "3.00×",
         "–",
     )
+
+
+def test_family_is_a_table_of_operations_by_size() -> None:
+    members = [
+        {
+            **record(ours, name),
+            "function": function,
+            "sizes": {"b": b, "n": 4},
+            "wanted": 1,
+            "family": True,
+        }
+        for name, function, b, ours in (
+            ("one", "many_norms", 1, 0.5),
+            ("two", "many_norms", 1000, 2.0),
+            ("three", "traces", 1, 0.25),
+        )
+    ]
+    text = report.table([record(0.01), *members])
+    assert "| `energy-n3` | 1.00 s | 10.0 ms |" in text
+    assert "| operation | b = 1; n = 4 | b = 1,000; n = 4 |" in text
+    assert "| many norms | 2.00× | **0.50×** |" in text
+    assert "| traces | 4.00× | – |" in text
 
 
 def test_compare_finds_what_became_slower() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -87,18 +88,59 @@ def same_matrix_shape(operation: str, A: jax.Array, B: jax.Array) -> None:
     batches(operation, [A, B])
 
 
-def right_hand_side(operation: str, A: jax.Array, value: Any) -> jax.Array:
+def right_hand_side(operation: str, A: jax.Array, value: Any, name: str = "B") -> jax.Array:
     """``value`` as the right-hand side of A X = B: of shape (n,) or (..., n, k)."""
-    B = array(operation, value, "B")
+    B = array(operation, value, name)
     n = A.shape[-1]
     if B.ndim == 0 or B.shape[-2:][0] != n:
         raise ValueError(
-            f"`{operation}` needs B of shape ({n},) or (..., {n}, k), since A has shape {A.shape}; "
-            f"got shape {B.shape}."
+            f"`{operation}` needs {name} of shape ({n},) or (..., {n}, k), since A has shape "
+            f"{A.shape}; got shape {B.shape}."
         )
     if B.ndim > 1:
         batches(operation, [A, B])
     return B
+
+
+def vectors(operation: str, value: Any, A: jax.Array, name: str = "x") -> jax.Array:
+    """``value`` as vectors (..., n) that A (..., n, n) multiplies."""
+    x = array(operation, value, name)
+    n = A.shape[-1]
+    if x.ndim == 0 or x.shape[-1] != n:
+        raise ValueError(
+            f"`{operation}` needs {name} of shape (..., {n}), since A has shape {A.shape}; "
+            f"got shape {x.shape}."
+        )
+    batches(operation, [x[..., None], A])
+    return x
+
+
+def squares(operation: str, values: Sequence[Any]) -> list[jax.Array]:
+    """One or more square matrices whose leading axes broadcast against each other."""
+    matrices = factors(operation, values)
+    for i, X in enumerate(matrices, 1):
+        square(operation, X, f"factor {i}")
+    return matrices
+
+
+def equal_columns(operation: str, matrices: Sequence[jax.Array]) -> None:
+    """The matrices have one number of columns."""
+    if len({X.shape[-1] for X in matrices}) > 1:
+        raise ValueError(
+            f"`{operation}` needs factors with the same number of columns; "
+            f"got shapes {listed([X.shape for X in matrices])}."
+        )
+
+
+def half_vectorised(operation: str, value: Any) -> tuple[jax.Array, int]:
+    """``value`` as an array of shape (..., n(n+1)/2), and n."""
+    x = array(operation, value, "x")
+    n = (math.isqrt(8 * x.shape[-1] + 1) - 1) // 2 if x.ndim else -1
+    if x.ndim == 0 or n * (n + 1) // 2 != x.shape[-1]:
+        raise ValueError(
+            f"`{operation}` needs x of shape (..., n(n+1)/2) for some n; got shape {x.shape}."
+        )
+    return x, n
 
 
 def vectorised(operation: str, value: Any, shape: Any) -> tuple[jax.Array, tuple[int, int]]:
@@ -123,6 +165,26 @@ def option(operation: str, name: str, value: Any, allowed: Sequence[str]) -> Non
     if value not in allowed:
         words = " or ".join(f'"{word}"' for word in allowed)
         raise ValueError(f"`{operation}` needs {name} to be {words}; got {value!r}.")
+
+
+def tolerance(operation: str, value: Any, X: jax.Array) -> jax.Array:
+    """``value`` as a relative tolerance: a number, or one for each matrix of X (..., m, n)."""
+    rtol = array(operation, value, "rtol")
+    try:
+        fits = np.broadcast_shapes(rtol.shape, X.shape[:-2]) == X.shape[:-2]
+    except ValueError:
+        fits = False
+    if not fits or jnp.iscomplexobj(rtol):
+        raise ValueError(
+            f"`{operation}` needs rtol to be a real number, or an array of shape {X.shape[:-2]}; "
+            f"got shape {rtol.shape} and dtype {rtol.dtype}."
+        )
+    return rtol
+
+
+def assumption(operation: str, value: Any) -> None:
+    """``value`` is a word for what is known of a square matrix."""
+    option(operation, "assume_a", value, ("gen", "sym", "pos"))
 
 
 def _numeric(dtype: Any) -> bool:

@@ -74,7 +74,16 @@ def structured_inverse(kind: str) -> ValueError:
     """The error for an inverse that has no short form."""
     return ValueError(
         "`inv` and the derivative of `logdet` need symmetric Kronecker factors, "
-        f'method="eigen" to say that they are, or method="dense"; got {kind} with general factors.'
+        'assume_a="sym" to say that they are, or method="dense"; '
+        f"got {kind} with general factors."
+    )
+
+
+def eigenvector_derivative() -> ValueError:
+    """The error for a derivative that would go through eigenvectors."""
+    return ValueError(
+        "`inv` in eigenvectors, and `logdet` beyond the first order where a commutation is "
+        'crossed, have no derivative; use `solve`, or method="dense".'
     )
 
 
@@ -102,14 +111,21 @@ def some(operation: str, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-def one_matrix(operation: str, value: Any, position: int) -> jax.Array:
+def one_matrix(operation: str, value: Any, name: str) -> jax.Array:
     """``value`` as an array with two axes."""
-    X = array(operation, value, f"factor {position}")
+    X = array(operation, value, name)
     if X.ndim != 2:
-        raise ValueError(
-            f"`{operation}` needs factor {position} to be a matrix (m, n); got shape {X.shape}."
-        )
+        raise ValueError(f"`{operation}` needs {name} to be a matrix (m, n); got shape {X.shape}.")
     return X
+
+
+def same_columns(operation: str, U: jax.Array, V: jax.Array) -> None:
+    """Two matrices have the same number of columns."""
+    if U.shape[1] != V.shape[1]:
+        raise ValueError(
+            f"`{operation}` needs U and V with the same number of columns; "
+            f"got shapes {U.shape} and {V.shape}."
+        )
 
 
 def symmetric_matrices(operation: str, in_shape: Shape) -> None:

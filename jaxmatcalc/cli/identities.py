@@ -75,6 +75,8 @@ def readable(latex: str) -> str:
     '-Kₙₙ (X⁻ᵀ ⊗ X⁻¹)'
     """
     text = re.sub(r"\\(?:operatorname|math[a-z]+){(\w+)}", r"\1", latex)
+    text = re.sub(r"\\text{([^{}]*)}", r"\1", text)
+    text = re.sub(r"\\begin{pmatrix}(.*?)\\end{pmatrix}", _matrix, text)
     text = re.sub(r"\\(?:left|right|textstyle)(?![a-z])", "", text)
     text = re.sub(r"\\quad|\\[,;]", " ", text).replace(r"\tfrac12", "½").replace(r"\|", "‖")
     for name, symbol in _SYMBOLS.items():
@@ -86,7 +88,11 @@ def readable(latex: str) -> str:
     while (plain := re.sub(r"\\t?frac{([^{}]*)}{([^{}]*)}", _fraction, text)) != text:
         text = plain
     text = re.sub(r"\s+", " ", text.replace("{", "").replace("}", "")).strip()
-    return re.sub(r"(?<=[(\[]) |(?<=log|det) (?=[(])", "", text)
+    return re.sub(r"(?<=[(\[]) |(?<=log|det|exp) (?=[(])", "", text)
+
+
+def _matrix(match: re.Match[str]) -> str:
+    return f"[{match[1].strip()}]".replace(" & ", ", ").replace(r" \\", ";")
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -104,6 +110,8 @@ _SYMBOLS = {
     "nabla": "∇", "otimes": "⊗", "odot": "⊙", "circ": "∘", "top": "ᵀ", "sum": "∑", "log": "log ",
     "det": "det ", "cdot": "·", "Theta": "Θ", "Sigma": "Σ", "mu": "μ", "nu": "ν", "sigma": "σ",
     "alpha": "α", "phi": "φ", "langle": "⟨", "rangle": "⟩", "Rightarrow": "⇒",
+    "oplus": "⊕", "prod": "∏", "neq": "≠", "int": "∫", "infty": "∞", "partial": "∂", "exp": "exp ",
+    "Lambda": "Λ", "Omega": "Ω", "Phi": "Φ", "Psi": "Ψ",
     "in": "∈", "lambda": "λ", "kappa": "κ",
 }  # fmt: skip
 _ACCENTS = {"bar": "\u0304", "dot": "\u0307", "ddot": "\u0308"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import jax
@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="check every identity and rule against JAX's autodiff on this device",
         description=(
             "Check the catalogue of identities, the Jacobians and Hessians of jaxmatcalc and the "
-            "rules of its operations against JAX's automatic differentiation on the default "
+            "rules of its operations against JAX's automatic differentiation on one "
             "device, then both at points where JAX has been seen to be wrong. The exit status is "
             "0 when all is right and 1 when something is not."
         ),
@@ -34,6 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--dtype",
         choices=("float32", "float64"),
         help="precision that is checked (default: float64, on TPU float32)",
+    )
+    command.add_argument(
+        "--platform", type=_platform, help="cpu, gpu, tpu: check on this one (default: JAX's own)"
     )
     command.add_argument(
         "--seeds", type=_count, default=1, metavar="N", help="random points per entry (default: 1)"
@@ -49,9 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify, print the tables, and return 0 where all is right, else 1."""
-    dtype = arguments.dtype or ("float32" if _on_tpu() else "float64")
-    with _precision(dtype):
-        report = _verify_with_progress(arguments.family, dtype, arguments.seeds)
+    platform = arguments.platform
+    narrow = (platform or jax.default_backend()) == "tpu"
+    dtype = arguments.dtype or ("float32" if narrow else "float64")
+    with nullcontext() if narrow and dtype == "float32" else jax.enable_x64(True):
+        report = _verify_with_progress(arguments.family, dtype, arguments.seeds, platform)
     if arguments.json is not None:
         text = json.dumps(report.to_dict(), indent=1)
         if arguments.json == "-":
@@ -62,7 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
     return int(not report.passed)
 
 
-def _verify_with_progress(family: str | None, dtype: str, seeds: int) -> Report:
+def _verify_with_progress(
+    family: str | None, dtype: str, seeds: int, platform: str | None
+) -> Report:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("verify", total=None)
@@ -70,16 +77,7 @@ def _verify_with_progress(family: str | None, dtype: str, seeds: int) -> Report:
         def on_check(name: str, count: int) -> None:
             progress.update(task, total=count, advance=1, description=name)
 
-        return verify(family, dtype, seeds, on_check=on_check)
-
-
-def _precision(dtype: str) -> AbstractContextManager:
-    """Turn float64 on, for the references too, where the device has it."""
-    return nullcontext() if _on_tpu() and dtype == "float32" else jax.enable_x64(True)
-
-
-def _on_tpu() -> bool:
-    return jax.default_backend() == "tpu"
+        return verify(family, dtype, seeds, platform=platform, on_check=on_check)
 
 
 def _print(report: Report, rows: tuple[Row, ...]) -> None:
@@ -132,6 +130,14 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"needs a whole number from 1 on; got {text!r}")
     return int(text)
+
+
+def _platform(text: str) -> str:
+    try:
+        jax.devices(text)
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"finds no device of platform {text!r} here") from None
+    return text
 
 
 def _destination(text: str) -> str:

@@ -25,12 +25,17 @@ from types import ModuleType
 
 from jaxmatcalc import _checks
 from jaxmatcalc.identities import (
+    decompositions,
     determinant,
     frobenius,
+    functions,
     inverse,
     kronecker,
+    norms,
     quadratic,
+    spectral,
     statistics,
+    structured,
     trace,
     vec,
 )
@@ -54,10 +59,15 @@ _FAMILIES = {
         trace,
         determinant,
         inverse,
-        frobenius,
+        quadratic,
         kronecker,
         vec,
-        quadratic,
+        frobenius,
+        norms,
+        functions,
+        spectral,
+        decompositions,
+        structured,
         statistics,
     )
 }

@@ -11,17 +11,18 @@ the arrays it is about.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 
 
 def eye(n: int) -> Array:
     """Return the identity matrix ``I_n``."""
-    return jnp.eye(n, dtype=int)
+    return jnp.asarray(np.eye(n, dtype=int))
 
 
 def unit(i: int, n: int) -> Array:
@@ -52,12 +53,8 @@ def commutation(m: int, n: int) -> Array:
     >>> bool((commutation(2, 3) @ vec(A) == vec(A.T)).all())
     True
     """
-    return eye(m * n).reshape(n, m, m * n).transpose(1, 0, 2).reshape(m * n, m * n)
-
-
-def _lower_triangle(n: int) -> tuple[Array, Array]:
-    columns, rows = jnp.triu_indices(n)
-    return rows, columns
+    places = np.arange(m * n).reshape(n, m).T.ravel()
+    return jnp.asarray(np.eye(m * n, dtype=int)[places])
 
 
 def vech(S: Array) -> Array:
@@ -66,7 +63,8 @@ def vech(S: Array) -> Array:
     >>> vech(jnp.array([[1, 2], [2, 3]])).tolist()
     [1, 2, 3]
     """
-    return S[_lower_triangle(S.shape[0])]
+    columns, rows = np.triu_indices(S.shape[0])
+    return S[rows, columns]
 
 
 def unvech(v: Array) -> Array:
@@ -75,10 +73,15 @@ def unvech(v: Array) -> Array:
     >>> unvech(jnp.array([1, 2, 3])).tolist()
     [[1, 2], [2, 3]]
     """
-    n = (math.isqrt(8 * v.shape[0] + 1) - 1) // 2
-    rows, columns = _lower_triangle(n)
-    lower = jnp.zeros((n, n), v.dtype).at[rows, columns].set(v)
-    return lower.at[columns, rows].set(v)
+    return v[_places((math.isqrt(8 * v.shape[0] + 1) - 1) // 2)]
+
+
+def _places(n: int) -> np.ndarray:
+    """Return the matrix of the places in ``vech S`` where the entries of ``S`` stand."""
+    columns, rows = np.triu_indices(n)
+    places = np.zeros((n, n), int)
+    places[rows, columns] = places[columns, rows] = np.arange(len(rows))
+    return places
 
 
 def duplication(n: int) -> Array:
@@ -86,7 +89,16 @@ def duplication(n: int) -> Array:
 
     Magnus and Neudecker (2019), section 3.8.
     """
-    return jax.vmap(lambda v: vec(unvech(v)), out_axes=1)(eye(n * (n + 1) // 2))
+    return jnp.asarray(np.eye(n * (n + 1) // 2, dtype=int)[_places(n).ravel()])
+
+
+def elimination(n: int) -> Array:
+    """Return the elimination matrix ``E_n``, for which ``E_n vec A = vech A`` for every A.
+
+    Magnus and Neudecker (1980), The elimination matrix: some lemmas and applications.
+    """
+    columns, rows = np.triu_indices(n)
+    return jnp.asarray(np.eye(n * n, dtype=int)[rows + n * columns])
 
 
 def to_jax_layout(M: Array, out_shape: Sequence[int], in_shape: Sequence[int]) -> Array:
@@ -117,8 +129,26 @@ def to_jax_layout(M: Array, out_shape: Sequence[int], in_shape: Sequence[int]) -
 def cofactors(X: jax.Array) -> jax.Array:
     """The matrix of cofactors, minor by minor: the transposed adjugate, without an inverse."""
     n = len(X)
+    rows = np.array([[k for k in range(n) if k != i] for i in range(n)], dtype=int)
+    minors = X[rows[:, None, :, None], rows[:, None, :]]
+    signs = (-1) ** (np.arange(n)[:, None] + np.arange(n))
+    return signs * jnp.linalg.det(minors)
 
-    def cofactor(i: int, j: int) -> jax.Array:
-        return (-1) ** (i + j) * jnp.linalg.det(jnp.delete(jnp.delete(X, i, 0), j, 1))
 
-    return jnp.stack([jnp.stack([cofactor(i, j) for j in range(n)]) for i in range(n)])
+def sym(X: Array) -> Array:
+    """Return the symmetric part ``(X + Xᵀ) / 2``."""
+    return (X + X.T) / 2
+
+
+def divided_differences(
+    f: Callable[[Array], Array], derivative: Callable[[Array], Array], w: Array
+) -> Array:
+    """Return the matrix of ``(f(wᵢ) - f(wⱼ)) / (wᵢ - wⱼ)``, with ``f'(wᵢ)`` on the diagonal.
+
+    Example:
+        >>> divided_differences(lambda w: w**2, lambda w: 2 * w, jnp.array([1.0, 3.0])).tolist()
+        [[2.0, 4.0], [4.0, 6.0]]
+    """
+    diagonal = eye(len(w)) == 1
+    gaps = jnp.where(diagonal, 1, w[:, None] - w)
+    return jnp.where(diagonal, derivative(w), (f(w)[:, None] - f(w)) / gaps)

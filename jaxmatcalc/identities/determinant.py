@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from jaxmatcalc.identities.conventions import cofactors, duplication, eye, vec
+from jaxmatcalc.identities.conventions import cofactors, eye, vec
 from jaxmatcalc.identities.conventions import commutation as K
 from jaxmatcalc.identities.record import (
     differential,
@@ -14,9 +14,6 @@ from jaxmatcalc.identities.record import (
     identity,
     operation,
     second_differential,
-    symmetric_gradient,
-    vech_gradient,
-    vech_hessian,
 )
 
 det, inv, power = jnp.linalg.det, jnp.linalg.inv, jnp.linalg.matrix_power
@@ -63,7 +60,7 @@ IDENTITIES = family(
         lambda X: det(X),
         lambda X: det(X) * inv(X).T,
         "MC(49); WP; MN T5; Giles (2008) 2.2.4", conditions="X invertible", key="D01",
-        X="n n inv",
+        X="m m inv",
     ),
     gradient(
         "determinant-of-a-singular-matrix", r"\det X", r"\operatorname{adj}(X)^\top",
@@ -71,7 +68,7 @@ IDENTITIES = family(
         cofactors,
         "MN ch. 8; MC(42)",
         note="jax.grad of jnp.linalg.det divides by a pivot and is wrong where it is zero.",
-        reference="finite differences", X="n n singular",
+        reference="finite differences", X="m m singular",
     ),
     hessian(
         "determinant-hessian", r"\det X",
@@ -82,19 +79,33 @@ IDENTITIES = family(
             det(X)
             * (outer(vec(inv(X).T), vec(inv(X).T)) - K(*X.shape) @ kron(inv(X).T, inv(X)))
         ),
-        "MN ch. 10", conditions="X invertible", key="D04", X="n n inv",
+        "MN ch. 10", conditions="X invertible", key="D04", X="m m inv",
     ),
     differential(
         "determinant-differential", r"\det X",
         r"\operatorname{tr}(\operatorname{adj}(X)\, \mathrm{d}X)",
         lambda X: det(X), lambda X, dX: tr(cofactors(X).T @ dX),
-        "MC(41)-(42)", key="D33", X="n n inv",
+        "MC(41)-(42)", key="D33", X="m m inv",
     ),
     identity(
         "expansion-by-cofactors", r"X \operatorname{adj}(X)", r"\det(X) I",
         lambda X: X @ cofactors(X).T,
         lambda X: det(X) * eye(len(X)),
-        "MC(47), (50)", key="D34", X="n n",
+        "MC(47), (50)", key="D34", X="m m",
+    ),
+    gradient(
+        "determinant-of-the-inverse", r"\det(X^{-1})", r"-\det(X^{-1}) X^{-\top}",
+        lambda X: det(inv(X)),
+        lambda X: -inv(X).T / det(X),
+        "MC(62)", conditions="X invertible", X="m m inv",
+    ),
+    differential(
+        "adjugate-differential", r"\operatorname{adj} X",
+        r"\det(X) \left[\operatorname{tr}(X^{-1} \mathrm{d}X) X^{-1}"
+        r" - X^{-1} \mathrm{d}X\, X^{-1}\right]",
+        lambda X: cofactors(X).T,
+        lambda X, dX: det(X) * (tr(inv(X) @ dX) * inv(X) - inv(X) @ dX @ inv(X)),
+        "MC(151) with MC(40)-(42)", conditions="X invertible", X="m m inv",
     ),
     gradient(
         "log-determinant", r"\log|\det X|", r"X^{-\top}",
@@ -122,7 +133,7 @@ IDENTITIES = family(
         lambda X, A, B: det(A @ X @ B) * inv(X).T,
         "MC(51), condition added", conditions="A, B, X square and X invertible",
         note="MC(51) does not say that A and B must be square.",
-        X="n n inv", A="n n inv", B="n n inv",
+        X="m m inv", A="m m inv", B="m m inv",
     ),
     gradient(
         "log-determinant-of-AXB", r"\log|\det(AXB)|", r"A^\top (AXB)^{-\top} B^\top",
@@ -144,7 +155,7 @@ IDENTITIES = family(
         "determinant-of-XtAX-X-square", r"\det(X^\top AX)", r"2 \det(X^\top AX) X^{-\top}",
         lambda X, A: det(X.T @ A @ X),
         lambda X, A: 2 * det(X.T @ A @ X) * inv(X).T,
-        "MC(52); WP", conditions="X square and invertible", key="D09", X="n n inv", A="n n inv",
+        "MC(52); WP", conditions="X square and invertible", key="D09", X="m m inv", A="m m inv",
     ),
     gradient(
         "determinant-of-XtAX-A-symmetric", r"\det(X^\top AX)",
@@ -204,22 +215,7 @@ IDENTITIES = family(
         "determinant-of-a-power", r"\det(X^k)", r"k \det(X^k) X^{-\top}",
         lambda X: det(power(X, 3)),
         lambda X: 3 * det(X) ** 3 * inv(X).T,
-        "MC(58); WP; MN T5", conditions="X invertible; k = 3 is checked", key="D18", X="n n inv",
-    ),
-    gradient(
-        "log-determinant-with-a-variable-diagonal", r"\log\det(A + \operatorname{diag} x)",
-        r"\operatorname{diag}\left((A + \operatorname{diag} x)^{-1}\right)",
-        lambda x, A: _logdet(A + jnp.diag(x)),
-        lambda x, A: jnp.diag(inv(A + jnp.diag(x))),
-        "derived", key="D22", x="n pos", A="n n spd",
-    ),
-    hessian(
-        "log-determinant-with-a-variable-diagonal-hessian",
-        r"\log\det(A + \operatorname{diag} x)",
-        r"-P \circ P^\top, \quad P = (A + \operatorname{diag} x)^{-1}",
-        lambda x, A: _logdet(A + jnp.diag(x)),
-        lambda x, A: -inv(A + jnp.diag(x)) * inv(A + jnp.diag(x)).T,
-        "derived", x="n pos", A="n n spd",
+        "MC(58); WP; MN T5", conditions="X invertible; k = 3 is checked", key="D18", X="m m inv",
     ),
     gradient(
         "barrier-of-a-linear-matrix-inequality", r"-\log\det F(x), \quad F = A + x_1 B + x_2 C",
@@ -256,7 +252,7 @@ IDENTITIES = family(
         r"\det(Y) \operatorname{tr}(Y^{-1} \dot{Y})",
         lambda t, A, B: det(A + t * B),
         lambda t, A, B: det(A + t * B) * tr(inv(A + t * B) @ B),
-        "MC(46); WP", key="D31", t="", A="n n inv", B="n n small",
+        "MC(46); WP", key="D31", t="", A="m m inv", B="m m small",
     ),
     hessian(
         "determinant-along-a-curve-second-derivative", r"\det Y(t), \quad Y = A + tB + t^2 C",
@@ -264,7 +260,7 @@ IDENTITIES = family(
         r" - \operatorname{tr}((Y^{-1} \dot{Y})^2)\right]",
         lambda t, A, B, C: det(A + t * B + t * t * C),
         _det_second_derivative,
-        "MC(48); WP", key="D32", t="", A="n n inv", B="n n small", C="n n small",
+        "MC(48); WP", key="D32", t="", A="m m inv", B="m m small", C="m m small",
     ),
     identity(
         "determinant-lemma", r"\log|\det(A + UBV)|",
@@ -274,46 +270,20 @@ IDENTITIES = family(
         "MC(24) for rank 1; Sylvester", conditions="A, B invertible", key="E13", A="n n inv",
         U="n q", B="q q inv", V="q n",
     ),
-    symmetric_gradient(
-        "log-determinant-of-a-symmetric-matrix", r"\log\det X", r"X^{-1}",
-        lambda X: _logdet(X),
-        lambda X: inv(X),
-        "Srinivasan and Panda, arXiv:1911.06491",
-        note="The gradient in the Frobenius inner product on symmetric matrices is sym(∇f).",
-        key="K05", X="n n spd",
-    ),
-    vech_gradient(
-        "log-determinant-in-the-independent-entries", r"\log\det X", r"2X^{-1} - X^{-1} \circ I",
-        lambda X: _logdet(X),
-        lambda X: 2 * inv(X) - inv(X) * eye(len(X)),
-        "MC(141)",
-        note="Derivatives in the free entries; it is not the gradient in an inner product.",
-        key="K01", X="n n spd",
-    ),
-    vech_gradient(
-        "determinant-in-the-independent-entries", r"\det X",
-        r"\det(X) (2X^{-1} - X^{-1} \circ I)",
-        lambda X: det(X),
-        lambda X: det(X) * (2 * inv(X) - inv(X) * eye(len(X))),
-        "MC(140)", key="K02", X="n n spd",
-    ),
-    vech_hessian(
-        "log-determinant-in-the-independent-entries-hessian", r"\log\det X",
-        r"-D_n^\top (X^{-1} \otimes X^{-1}) D_n",
-        lambda X: _logdet(X),
-        lambda X: -duplication(len(X)).T @ kron(inv(X), inv(X)) @ duplication(len(X)),
-        "MN ch. 10", key="K06", X="n n spd",
-    ),
 )
 
 OPERATIONS = family(
     "determinant",
-    operation("det", lambda X: jnp.linalg.det(X), X="n n inv"),
-    operation("logdet", lambda X: jnp.linalg.slogdet(X)[1], X="n n inv"),
+    operation("det", lambda X: det(X), X="m m inv"),
+    operation("det", lambda X: det(X), assume_a="pos", X="m m spd"),
+    operation("adjugate", lambda X: cofactors(X).T, X="m m inv"),
+    operation("logdet", lambda X: _logdet(X), X="n n inv"),
+    operation("logdet", lambda X: _logdet(X), assume_a="sym", X="m m sym"),
+    operation("logdet", lambda X: _logdet(X), assume_a="pos", X="n n spd"),
     operation(
         "slogdet",
-        lambda X: jnp.linalg.slogdet(X)[1],
-        lambda slogdet, X: slogdet(X)[1],
+        lambda X: jnp.stack(jnp.linalg.slogdet(X)),
+        lambda slogdet, X: jnp.stack(slogdet(X)),
         X="n n inv",
     ),
 )

@@ -199,40 +199,6 @@ IDENTITIES = family(
         "Kolda and Bader (2009), section 3.4", key="F36", structure="kronecker",
         X="n r", T="n p*q", B="q r", C="p r",
     ),
-    gradient(
-        "sum-of-row-lengths", r"\|X\|_{2,1} = \textstyle\sum_i \|X_{i:}\|_2",
-        r"D^{-1} X, \quad D = \operatorname{diag}(\|X_{i:}\|_2)",
-        lambda X: jnp.sum(jnp.linalg.norm(X, axis=1)),
-        lambda X: X / jnp.sqrt(jnp.sum(X * X, axis=1))[:, None],
-        "derived", key="G15", conditions="no row zero", X="n m",
-    ),
-    gradient(
-        "nuclear-norm", r"\|X\|_*", r"UV^\top, \quad X = U \Sigma V^\top",
-        lambda X: jnp.sum(_singular_values(X)),
-        lambda X: _svd(X)[0] @ _svd(X)[2],
-        "Watson (1992)", key="G12", conditions="full rank", X="n m full",
-    ),
-    gradient(
-        "spectral-norm", r"\|X\|_2", r"u_1 v_1^\top",
-        lambda X: _singular_values(X)[0],
-        lambda X: outer(_svd(X)[0][:, 0], _svd(X)[2][0]),
-        "MC(538); Giles (2008)", key="G13", conditions="largest singular value simple",
-        X="n m full",
-    ),
-    gradient(
-        "Schatten-norm", r"\|X\|_{S_p}",
-        r"U \operatorname{diag}\left(\frac{\sigma^{p-1}}{\|X\|_{S_p}^{p-1}}\right) V^\top",
-        lambda X: jnp.sum(_singular_values(X) ** 3) ** (1 / 3),
-        _schatten_gradient,
-        "Lewis (1995): spectral functions", key="G14", conditions="p = 3 is checked", X="n m full",
-    ),
-    gradient(
-        "condition-number", r"\kappa_2(X) = \sigma_1 / \sigma_r",
-        r"\frac{u_1 v_1^\top}{\sigma_r} - \frac{\sigma_1}{\sigma_r^2} u_r v_r^\top",
-        lambda X: _singular_values(X)[0] / _singular_values(X)[-1],
-        _condition_gradient,
-        "derived", key="H11", conditions="extreme singular values simple", X="n m full",
-    ),
 )
 
 OPERATIONS = family(

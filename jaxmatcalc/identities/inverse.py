@@ -15,7 +15,6 @@ from jaxmatcalc.identities.record import (
     jacobian,
     operation,
     second_differential,
-    vech_gradient,
     vjp,
 )
 
@@ -210,18 +209,16 @@ IDENTITIES = family(
         "MC(157)", key="E12", conditions="A, B and A + UBV invertible",
         A="n n inv", U="n q small", B="q q inv", V="q n small",
     ),
-    vech_gradient(
-        "trace-of-AXinv-in-the-independent-entries", r"\operatorname{tr}(AX^{-1})",
-        r"G + G^\top - G \circ I, \quad G = -X^{-1} A^\top X^{-1}",
-        lambda X, A: tr(A @ inv(X)),
-        lambda X, A: -(inv(X) @ (A + A.T) @ inv(X)) + (inv(X) @ A @ inv(X)) * eye(len(X)),
-        "MC(138)", key="K04", conditions="X symmetric and invertible", X="n n spd", A="n n",
-    ),
 )
 
 OPERATIONS = family(
     "inverse",
-    operation("inv", lambda X: jnp.linalg.inv(X), X="n n inv"),
-    operation("solve", lambda A, B: jnp.linalg.solve(A, B), A="n n inv", B="n m"),
+    operation("inv", lambda X: inv(X), X="m m inv"),
+    operation("inv", lambda X: inv(X), assume_a="pos", X="m m spd"),
+    operation("solve", lambda A, B: solve(A, B), A="m m inv", B="m q"),
+    operation("solve", lambda A, B: solve(A, B), assume_a="sym", A="m m sym", B="m q"),
+    operation("solve", lambda A, B: solve(A, B), assume_a="pos", A="m m spd", B="m q"),
+    operation("pinv", lambda X: inv(X.T @ X) @ X.T, X="m q full"),
+    operation("pinv", lambda X: X.T @ inv(X @ X.T), X="q m full"),
 )
 # fmt: on

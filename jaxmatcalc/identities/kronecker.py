@@ -35,6 +35,25 @@ def _partial_inner(A, C):
     return jnp.einsum("ab,acbd->cd", A, C.reshape(p, len(C) // p, q, C.shape[1] // q))
 
 
+def _line(t, A, B):
+    return A + t * B
+
+
+def _kronecker_sum(A, B):
+    return kron(A, eye(len(B))) + kron(eye(len(A)), B)
+
+
+def _khatri_rao(A, B):
+    """Return the Kronecker products of corresponding columns, side by side."""
+    return jnp.einsum("ir,jr->ijr", A, B).reshape(-1, A.shape[1])
+
+
+def _kronecker_sum_gradient(X, B):
+    """Return the partial trace of the inverse over the second factor, transposed."""
+    n, p = len(X), len(B)
+    return jnp.einsum("iaja->ji", inv(_kronecker_sum(X, B)).reshape(n, p, n, p))
+
+
 # fmt: off
 IDENTITIES = family(
     "kronecker",
@@ -57,7 +76,7 @@ IDENTITIES = family(
         r"\mathrm{d}X \otimes X + X \otimes \mathrm{d}X",
         lambda X: kron(X, X),
         lambda X, dX: kron(dX, X) + kron(X, dX),
-        "MC(37); WP", X="n m",
+        "MC(39); WP", X="n m",
     ),
     vjp(
         "Kronecker-product-adjoint", r"A \otimes X",
@@ -71,7 +90,7 @@ IDENTITIES = family(
         r"\operatorname{tr}(A) I",
         lambda X, A: tr(kron(A, X)),
         lambda X, A: tr(A) * eye(len(X)),
-        "MC(105)", X="n n", A="m m",
+        "MC(105), (515)", X="n n", A="m m",
     ),
     gradient(
         "weighted-trace-of-a-Kronecker-product", r"\operatorname{tr}((A \otimes X) C)",
@@ -91,7 +110,7 @@ IDENTITIES = family(
         "log-determinant-of-a-Kronecker-product", r"\log|\det(X \otimes B)|", r"m X^{-\top}",
         lambda X, B: jnp.linalg.slogdet(kron(X, B))[1],
         lambda X, B: len(B) * inv(X).T,
-        "MC section 10.2 with MC(57)", conditions="X, B invertible, B of (m, m)",
+        "MC(516) with MC(57)", conditions="X, B invertible, B of (m, m)",
         X="n n inv", B="m m inv",
     ),
     identity(
@@ -99,7 +118,7 @@ IDENTITIES = family(
         r"\det(A)^m \det(B)^n",
         lambda A, B: det(kron(A, B)),
         lambda A, B: det(A) ** len(B) * det(B) ** len(A),
-        "MC section 10.2", conditions="A of (n, n), B of (m, m)", A="n n inv", B="m m inv",
+        "MC(516)", conditions="A of (n, n), B of (m, m)", A="n n inv", B="m m inv",
     ),
     identity(
         "inverse-of-a-Kronecker-product", r"(A \otimes B)^{-1}", r"A^{-1} \otimes B^{-1}",
@@ -165,11 +184,63 @@ IDENTITIES = family(
         "derived", key="F23", conditions="φ elementwise; sin is checked",
         X="n m", A="p n", B="m q",
     ),
+    differential(
+        "product-rule", r"X(t)\, Y(t)",
+        r"(\mathrm{d}X) Y + X (\mathrm{d}Y)",
+        lambda t, A, B, C, D: _line(t, A, B) @ _line(t, C, D),
+        lambda t, A, B, C, D, dX: dX * (B @ _line(t, C, D) + _line(t, A, B) @ D),
+        "MC(37); WP", conditions="X = A + tB, Y = C + tD are checked",
+        t="", A="n m", B="n m", C="m p", D="m p",
+    ),
+    differential(
+        "product-rule-of-Hadamard-products", r"X(t) \circ Y(t)",
+        r"(\mathrm{d}X) \circ Y + X \circ (\mathrm{d}Y)",
+        lambda t, A, B, C, D: _line(t, A, B) * _line(t, C, D),
+        lambda t, A, B, C, D, dX: dX * (B * _line(t, C, D) + _line(t, A, B) * D),
+        "MC(38); WP", conditions="X = A + tB, Y = C + tD are checked",
+        t="", A="n m", B="n m", C="n m", D="n m",
+    ),
+    differential(
+        "product-rule-of-Kronecker-products", r"X(t) \otimes Y(t)",
+        r"(\mathrm{d}X) \otimes Y + X \otimes (\mathrm{d}Y)",
+        lambda t, A, B, C, D: kron(_line(t, A, B), _line(t, C, D)),
+        lambda t, A, B, C, D, dX: dX * (kron(B, _line(t, C, D)) + kron(_line(t, A, B), D)),
+        "MC(39); WP", conditions="X = A + tB, Y = C + tD are checked",
+        t="", A="n m", B="n m", C="p q", D="p q",
+    ),
+    differential(
+        "Khatri-Rao-product-differential", r"X \odot X",
+        r"\mathrm{d}X \odot X + X \odot \mathrm{d}X",
+        lambda X: _khatri_rao(X, X),
+        lambda X, dX: _khatri_rao(dX, X) + _khatri_rao(X, dX),
+        "product rule", conditions="⊙ multiplies columns by ⊗ (Khatri-Rao)", X="n m",
+    ),
+    gradient(
+        "trace-of-a-Kronecker-sum", r"\operatorname{tr}(X \oplus B)", r"m I",
+        lambda X, B: tr(_kronecker_sum(X, B)),
+        lambda X, B: len(B) * eye(len(X)),
+        "derived", conditions="X ⊕ B = X ⊗ I + I ⊗ B, B of (m, m)", X="n n", B="m m",
+    ),
+    gradient(
+        "log-determinant-of-a-Kronecker-sum", r"\log|\det(X \oplus B)|",
+        r"\left[\textstyle\sum_a P_{(ja),(ia)}\right]_{ij}, \quad P = (X \oplus B)^{-1}",
+        lambda X, B: jnp.linalg.slogdet(_kronecker_sum(X, B))[1],
+        _kronecker_sum_gradient,
+        "derived from MC(57)", conditions="X ⊕ B = X ⊗ I + I ⊗ B invertible",
+        X="n n spd", B="m m spd",
+    ),
 )
 
 OPERATIONS = family(
     "kronecker",
     operation("kron", lambda A, B: kron(A, B), A="n m", B="m q"),
     operation("kron", lambda A, B, C: kron(kron(A, B), C), A="m q", B="q q", C="q m"),
+    operation("kron_sum", lambda A, B: _kronecker_sum(A, B), A="m m", B="q q"),
+    operation(
+        "kron_sum",
+        lambda A, B, C: _kronecker_sum(_kronecker_sum(A, B), C),
+        A="q q", B="q q", C="q q",
+    ),
+    operation("khatri_rao", lambda A, B: _khatri_rao(A, B), A="n m", B="q m"),
 )
 # fmt: on

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.nn import softmax
 
 from jaxmatcalc.identities.conventions import eye
-from jaxmatcalc.identities.record import family, gradient, hessian, jacobian
+from jaxmatcalc.identities.record import family, gradient, hessian, jacobian, operation
 
 kron, outer, norm = jnp.kron, jnp.outer, jnp.linalg.norm
 power = jnp.linalg.matrix_power
@@ -26,8 +26,25 @@ def _weighted_residual(s, x, A, W):
     return (x - A @ s) @ W @ (x - A @ s)
 
 
+def _inner_product_gradient(x, A, B):
+    r = jnp.tanh(B @ x)
+    return jnp.cos(x) * (A @ r) + B.T @ ((1 - r**2) * (A.T @ jnp.sin(x)))
+
+
 def _matrix_quadratic_form(X, b, c, D):
     return (X @ b + c) @ D @ (X @ b + c)
+
+
+def _inverse_form(A, y):
+    return y @ jnp.linalg.solve(A, y)
+
+
+def _inverse_form_and_logdet(A, y):
+    return jnp.stack([_inverse_form(A, y), jnp.linalg.slogdet(A)[1]])
+
+
+def _stacked(operation, A, y):
+    return jnp.stack(operation(A, y))
 
 
 # fmt: off
@@ -83,22 +100,6 @@ IDENTITIES = family(
         "MC(78); WP", key="A06", x="n", B="p n", b="p", C="p m", D="m n", d="m",
     ),
     gradient(
-        "distance", r"\|x - a\|_2", r"\frac{x - a}{\|x - a\|_2}",
-        lambda x, a: norm(x - a),
-        lambda x, a: (x - a) / jnp.sqrt((x - a) @ (x - a)),
-        "MC(129); WP", conditions="x ≠ a", key="A08", x="n", a="n",
-    ),
-    jacobian(
-        "unit-vector-towards-x", r"\frac{x - a}{\|x - a\|_2}",
-        r"\frac{I}{\|x - a\|_2} - \frac{(x - a)(x - a)^\top}{\|x - a\|_2^3}",
-        lambda x, a: (x - a) / norm(x - a),
-        lambda x, a: (
-            eye(len(x)) / jnp.sqrt((x - a) @ (x - a))
-            - outer(x - a, x - a) / ((x - a) @ (x - a)) ** 1.5
-        ),
-        "MC(130)", conditions="x ≠ a", x="n", a="n",
-    ),
-    gradient(
         "Rayleigh-quotient", r"\frac{x^\top A x}{x^\top x}",
         r"\frac{1}{x^\top x}\left((A + A^\top) x - 2 \frac{x^\top A x}{x^\top x} x\right)",
         lambda x, A: (x @ A @ x) / (x @ x),
@@ -130,12 +131,6 @@ IDENTITIES = family(
         "derived", key="A14", x="n", A="p n", b="p",
     ),
     gradient(
-        "length-of-a-residual", r"\|Ax - b\|_2", r"\frac{A^\top (Ax - b)}{\|Ax - b\|_2}",
-        lambda x, A, b: norm(A @ x - b),
-        lambda x, A, b: A.T @ (A @ x - b) / jnp.sqrt((A @ x - b) @ (A @ x - b)),
-        "MC(129) with the chain rule", conditions="Ax ≠ b", key="A15", x="n", A="p n", b="p",
-    ),
-    gradient(
         "weighted-residual-in-the-coefficients", r"(x - As)^\top W (x - As)",
         r"-2A^\top W (x - As)",
         _weighted_residual,
@@ -155,17 +150,18 @@ IDENTITIES = family(
         "MC(88)", conditions="W symmetric", A="n m", x="n", s="m", W="n n sym",
     ),
     gradient(
-        "sum-of-absolute-values", r"\|x\|_1", r"\operatorname{sign}(x)",
-        lambda x: jnp.sum(jnp.abs(x)),
-        lambda x: jnp.sign(x),
-        "MC(525)", conditions="no zero in x", key="A22", x="n nonzero",
+        "weighted-distance", r"(x - s)^\top W (x - s)", r"2W (x - s)",
+        lambda x, s, W: (x - s) @ W @ (x - s),
+        lambda x, s, W: 2 * W @ (x - s),
+        "MC(85)", conditions="W symmetric", key="A18", x="n", s="n", W="n n sym",
     ),
     gradient(
-        "p-norm", r"\|x\|_p", r"\frac{\operatorname{sign}(x) \circ |x|^{p-1}}{\|x\|_p^{p-1}}",
-        lambda x: norm(x, 3),
-        lambda x: jnp.sign(x) * jnp.abs(x) ** 2 / jnp.sum(jnp.abs(x) ** 3) ** (2 / 3),
-        "MC(527), derived", conditions="p > 1, no zero in x; p = 3 is checked", key="A23",
-        x="n nonzero",
+        "inner-product-of-two-functions", r"s(x)^\top A r(x)",
+        r"\left(\frac{\partial s}{\partial x}\right)^\top A r"
+        r" + \left(\frac{\partial r}{\partial x}\right)^\top A^\top s",
+        lambda x, A, B: jnp.sin(x) @ A @ jnp.tanh(B @ x),
+        _inner_product_gradient,
+        "MC(93)", conditions="s = sin x, r = tanh Bx are checked", x="n", A="n p", B="p n",
     ),
     gradient(
         "log-sum-exp", r"\log \textstyle\sum_i e^{x_i}", r"p = \operatorname{softmax}(x)",
@@ -205,6 +201,12 @@ IDENTITIES = family(
         lambda x: outer(x, x),
         lambda x: kron(eye(len(x)), x[:, None]) + kron(x[:, None], eye(len(x))),
         "MN ch. 9", key="A34", x="n",
+    ),
+    jacobian(
+        "Kronecker-product-of-a-vector-with-itself", r"x \otimes x", r"I \otimes x + x \otimes I",
+        lambda x: kron(x, x),
+        lambda x: kron(eye(len(x)), x[:, None]) + kron(x[:, None], eye(len(x))),
+        "MN ch. 9", key="A33", x="n",
     ),
     hessian(
         "exponential-of-a-linear-form-hessian", r"e^{a^\top x}", r"e^{a^\top x} aa^\top",
@@ -265,6 +267,12 @@ IDENTITIES = family(
         "MC(82); WP", key="B06", X="n m", b="m", c="m", D="n n",
     ),
     gradient(
+        "bilinear-form-of-two-images", r"(Xa)^\top C (Xb)", r"CXba^\top + C^\top Xab^\top",
+        lambda X, a, b, C: (X @ a) @ C @ (X @ b),
+        lambda X, a, b, C: C @ X @ outer(b, a) + C.T @ X @ outer(a, b),
+        "WP", key="B11", X="n m", a="m", b="m", C="n n",
+    ),
+    gradient(
         "quadratic-form-of-an-image", r"(Xb + c)^\top D (Xb + c)", r"(D + D^\top)(Xb + c) b^\top",
         _matrix_quadratic_form,
         lambda X, b, c, D: outer((D + D.T) @ (X @ b + c), b),
@@ -294,6 +302,17 @@ IDENTITIES = family(
         lambda X, a: X @ a,
         lambda X, a: kron(a[None, :], eye(X.shape[0])),
         "MN ch. 9; WP", key="B13", X="n m", a="m",
+    ),
+)
+
+OPERATIONS = family(
+    "quadratic",
+    operation("quadratic_form", lambda x, A: x @ A @ x, x="n", A="n n"),
+    operation("inv_quad", _inverse_form, A="m m inv", y="m"),
+    operation("inv_quad", _inverse_form, assume_a="pos", A="m m spd", y="m"),
+    operation("inv_quad_logdet", _inverse_form_and_logdet, _stacked, A="m m inv", y="m"),
+    operation(
+        "inv_quad_logdet", _inverse_form_and_logdet, _stacked, assume_a="pos", A="m m spd", y="m"
     ),
 )
 # fmt: on

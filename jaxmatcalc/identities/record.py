@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import jax
 
@@ -56,7 +57,7 @@ _LEFT_SIDES: dict[Kind, str] = {
     "vech-jacobian": r"\mathsf{D}_{\mathrm{vech}\,%s}\left[\mathrm{vech}\,%s\right] = ",
 }
 
-_GREEK = {"Σ": r"\Sigma", "Θ": r"\Theta", "μ": r"\mu"}
+_GREEK = {"Σ": r"\Sigma", "Θ": r"\Theta", "μ": r"\mu", "Ψ": r"\Psi"}
 
 
 class Argument(NamedTuple):
@@ -140,6 +141,7 @@ class Operation:
         plain: the same function in plain ``jax.numpy``.
         sample: the arguments; all are differentiated.
         call: how the operation is applied, where not to the arguments alone.
+        assume_a: what the operation is told about its matrix, where it is told.
         family: file of the operation in ``ops``.
     """
 
@@ -147,10 +149,19 @@ class Operation:
     plain: Callable[..., Array]
     sample: tuple[Argument, ...]
     call: Callable[..., Array] = lambda operation, *args: operation(*args)
+    assume_a: str = ""
     family: str = ""
 
+    def apply(self, implementation: Callable[..., Any], *args: Array) -> Any:
+        """Return what an implementation gives for the arguments."""
+        if self.assume_a:
+            implementation = functools.partial(implementation, assume_a=self.assume_a)
+        return self.call(implementation, *args)
+
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(argument.name for argument in self.sample)})"
+        names = [argument.name for argument in self.sample]
+        told = [f'assume_a="{self.assume_a}"'] if self.assume_a else []
+        return f"{self.name}({', '.join(names + told)})"
 
 
 def arguments(sample: dict[str, str]) -> tuple[Argument, ...]:
@@ -224,10 +235,12 @@ def operation(
     name: str,
     plain: Callable[..., Array],
     call: Callable[..., Array] | None = None,
+    *,
+    assume_a: str = "",
     **sample: str,
 ) -> Operation:
     """Write down an operation with its plain spelling and a sample of its arguments."""
-    entry = Operation(name, plain, arguments(sample))
+    entry = Operation(name, plain, arguments(sample), assume_a=assume_a)
     return entry if call is None else replace(entry, call=call)
 
 

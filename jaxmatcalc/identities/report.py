@@ -60,6 +60,7 @@ class PointRow:
         jax_error: the worst relative error of plain JAX where it is not NaN.
         error: the worst relative error of jaxmatcalc.
         tolerance: the largest error that counts as right.
+        jax_raises: the kind of error that plain JAX raises where it has no derivative.
     """
 
     name: str
@@ -71,6 +72,7 @@ class PointRow:
     jax_error: float
     error: float
     tolerance: float
+    jax_raises: str = ""
 
     @property
     def passed(self) -> bool:
@@ -80,6 +82,8 @@ class PointRow:
     @property
     def jax_verdict(self) -> str:
         """What plain JAX does here, in words."""
+        if self.jax_raises:
+            return f"raises {self.jax_raises}"
         if not self.jax_wrong:
             return "right here"
         where = "" if self.points == 1 else f" at {self.jax_wrong} of {self.points}"

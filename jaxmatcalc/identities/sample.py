@@ -44,6 +44,23 @@ def _positive_definite(rng: np.random.Generator, shape: tuple[int, ...]) -> np.n
     return (S + S.T) / 2
 
 
+def _apart(rng: np.random.Generator, k: int) -> np.ndarray:
+    """Draw numbers in [0.5, 2], in increasing order and well apart."""
+    return np.linspace(0.6, 1.9, k) + rng.uniform(-0.1, 0.1, k)
+
+
+def _definite_apart(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    Q = _orthogonal(rng, shape[0])
+    S = Q * _apart(rng, shape[0]) @ Q.T
+    return (S + S.T) / 2
+
+
+def _full_apart(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    k = min(shape)
+    U, V = (_orthogonal(rng, n)[:, :k] for n in shape)
+    return U * _apart(rng, k) @ V.T
+
+
 def _nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return _sign(rng, shape) * rng.uniform(0.5, 2, shape)
 
@@ -64,6 +81,8 @@ FLAGS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] =
     "singular": _singular,
     "sym": _symmetric,
     "spd": _positive_definite,
+    "apart": _definite_apart,
+    "full-apart": _full_apart,
     "pos": lambda rng, shape: rng.uniform(0.5, 2, shape),
     "nonzero": _nonzero,
     "sign": _sign,
@@ -87,8 +106,9 @@ def draw(
     """Draw the arguments of the entry ``name``: the same values in every dtype, but for rounding.
 
     Singular values of ``inv`` and ``full`` and eigenvalues of ``spd`` matrices lie in [0.5, 2], so
-    that what is measured is the identity and not the condition of its sample. The flag ``same``
-    repeats the first argument.
+    that what is measured is the identity and not the condition of its sample. Where vectors of a
+    decomposition are concerned, ``apart`` (positive definite) and ``full-apart`` keep them apart.
+    The flag ``same`` repeats the first argument.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     values: list[np.ndarray] = []

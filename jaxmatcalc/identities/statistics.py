@@ -50,6 +50,10 @@ def _matrix_normal(M, X, U, V):
     return -0.5 * tr(inv(V) @ (X - M).T @ inv(U) @ (X - M))
 
 
+def _matrix_t(M, X, U, V):
+    return -4.5 * _logdet(eye(len(U)) + inv(U) @ (X - M) @ inv(V) @ (X - M).T)
+
+
 def _logistic(w, X, y):
     return jnp.sum(jnp.logaddexp(0, -y * (X @ w)))
 
@@ -174,6 +178,23 @@ IDENTITIES = family(
         X="n n spd", V="n n spd",
     ),
     gradient(
+        "inverse-Wishart-density",
+        r"-\tfrac{\nu + n + 1}{2} \log\det X - \tfrac12 \operatorname{tr}(\Psi X^{-1})",
+        r"-\tfrac{\nu + n + 1}{2} X^{-\top} + \tfrac12 (X^{-1} \Psi X^{-1})^\top",
+        lambda X, Ψ: -(7 + len(X) + 1) / 2 * _logdet(X) - tr(Ψ @ inv(X)) / 2,
+        lambda X, Ψ: -(7 + len(X) + 1) / 2 * inv(X).T + (inv(X) @ Ψ @ inv(X)).T / 2,
+        "derived from MC(57), (124)", conditions="ν = 7 is checked", X="n n spd", Ψ="n n spd",
+    ),
+    hessian(
+        "Wishart-density-hessian", r"\tfrac{\nu - n - 1}{2} \log\det X"
+        r" - \tfrac12 \operatorname{tr}(V^{-1} X)",
+        r"-\tfrac{\nu - n - 1}{2} K_{nn} (X^{-\top} \otimes X^{-1})",
+        lambda X, V: (7 - len(X) - 1) / 2 * _logdet(X) - tr(inv(V) @ X) / 2,
+        lambda X, V: -(7 - len(X) - 1) / 2 * K(*X.shape) @ kron(inv(X).T, inv(X)),
+        "MN ch. 10", conditions="ν = 7 is checked", structure="kronecker+commutation",
+        X="n n spd", V="n n spd",
+    ),
+    gradient(
         "matrix-normal-density-in-the-mean",
         r"-\tfrac12 \operatorname{tr}(V^{-1} (X - M)^\top U^{-1} (X - M))",
         r"U^{-1} (X - M) V^{-1}",
@@ -188,6 +209,28 @@ IDENTITIES = family(
         _matrix_normal,
         lambda M, X, U, V: -kron(inv(V), inv(U)),
         "MC(117); MN ch. 10", conditions="U, V symmetric",
+        M="n m", X="n m", U="n n spd", V="m m spd",
+    ),
+    symmetric_gradient(
+        "matrix-normal-density-in-the-row-covariance",
+        r"-\tfrac{m}{2} \log\det U"
+        r" - \tfrac12 \operatorname{tr}(V^{-1} (X - M)^\top U^{-1} (X - M))",
+        r"-\tfrac{m}{2} U^{-1} + \tfrac12 U^{-1} (X - M) V^{-1} (X - M)^\top U^{-1}",
+        lambda U, M, X, V: -X.shape[1] / 2 * _logdet(U) + _matrix_normal(M, X, U, V),
+        lambda U, M, X, V: (
+            -X.shape[1] / 2 * inv(U)
+            + inv(U) @ (X - M) @ inv(V) @ (X - M).T @ inv(U) / 2
+        ),
+        "derived from MC(57), (124)", U="n n spd", M="n m", X="n m", V="m m spd",
+    ),
+    gradient(
+        "matrix-t-density-in-the-mean",
+        r"-\tfrac{\nu + n + m - 1}{2}"
+        r" \log\det\left(I + U^{-1} (X - M) V^{-1} (X - M)^\top\right)",
+        r"(\nu + n + m - 1) \left(U + (X - M) V^{-1} (X - M)^\top\right)^{-1} (X - M) V^{-1}",
+        _matrix_t,
+        lambda M, X, U, V: 9 * inv(U + (X - M) @ inv(V) @ (X - M).T) @ (X - M) @ inv(V),
+        "derived from MC(53)", conditions="U, V symmetric; n = 4, m = 3, ν = 3 is checked",
         M="n m", X="n m", U="n n spd", V="m m spd",
     ),
     gradient(

@@ -157,6 +157,12 @@ IDENTITIES = family(
         "MC(118)", X="n m", A="p n", B="m m", C="n p",
     ),
     gradient(
+        "trace-of-ABAtC", r"\operatorname{tr}(ABA^\top C)", r"C^\top AB^\top + CAB",
+        lambda A, B, C: tr(A @ B @ A.T @ C),
+        lambda A, B, C: C.T @ A @ B.T + C @ A @ B,
+        "MC(118), special case", A="n m", B="m m", C="n n",
+    ),
+    gradient(
         "trace-of-X-kron-X", r"\operatorname{tr}(X \otimes X)", r"2 \operatorname{tr}(X) I",
         lambda X: tr(kron(X, X)),
         lambda X: 2 * tr(X) * eye(len(X)),

@@ -5,15 +5,14 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from jaxmatcalc.identities.conventions import commutation as K
-from jaxmatcalc.identities.conventions import duplication, eye, unit, vec, vech
+from jaxmatcalc.identities.conventions import duplication, elimination, eye, unit, unvech, vec, vech
 from jaxmatcalc.identities.record import (
     family,
+    gradient,
     hessian,
     identity,
     jacobian,
     operation,
-    vech_gradient,
-    vech_jacobian,
     vjp,
 )
 
@@ -26,10 +25,9 @@ def _diagonal_selector(n):
     return jnp.stack([vec(outer(unit(i, n), unit(i, n))) for i in range(n)])
 
 
-def _symmetric_kronecker(A):
-    """Return ``D⁺ (A ⊗ A) D``, which takes vech S to vech(ASAᵀ)."""
-    D = duplication(len(A))
-    return pinv(D.astype(A.dtype)) @ kron(A, A) @ D
+def _vech_gram_jacobian(X):
+    m = X.shape[1]
+    return elimination(m) @ (eye(m * m) + K(m, m)) @ kron(eye(m), X.T)
 
 
 # fmt: off
@@ -86,12 +84,6 @@ IDENTITIES = family(
         "MC(79)-(80)", key="F21", X="n m", B="n n",
     ),
     jacobian(
-        "power", r"X^k", r"\sum_{i=0}^{k-1} (X^\top)^{k-1-i} \otimes X^i",
-        lambda X: power(X, 3),
-        lambda X: sum(kron(power(X.T, 2 - i), power(X, i)) for i in range(3)),
-        "MC(90)-(91); MN T7", key="I14", conditions="X square; k = 3 is checked", X="n n",
-    ),
-    jacobian(
         "diagonal-matrix-of-a-vector", r"\operatorname{diag}(x)",
         r"\textstyle\sum_i \operatorname{vec}(e_i e_i^\top) e_i^\top",
         lambda x: jnp.diag(x),
@@ -143,26 +135,6 @@ IDENTITIES = family(
         lambda S: vec(S),
         "MN ch. 3", key="F30", conditions="S symmetric", S="n n sym",
     ),
-    identity(
-        "determinant-of-the-symmetric-Kronecker-square",
-        r"\det\left(D_n^+ (A \otimes A) D_n\right)", r"\det(A)^{n+1}",
-        lambda A: det(_symmetric_kronecker(A)),
-        lambda A: det(A) ** (len(A) + 1),
-        "MN ch. 3", key="K08", A="n n inv",
-    ),
-    vech_jacobian(
-        "congruence-of-a-symmetric-matrix", r"AXA^\top", r"D_n^+ (A \otimes A) D_n",
-        lambda X, A: A @ X @ A.T,
-        lambda X, A: _symmetric_kronecker(A),
-        "MN ch. 3", key="K07", conditions="X symmetric", X="n n spd", A="n n inv",
-    ),
-    vech_gradient(
-        "trace-of-AX-in-the-independent-entries", r"\operatorname{tr}(AX)",
-        r"A + A^\top - A \circ I",
-        lambda X, A: jnp.trace(A @ X),
-        lambda X, A: A + A.T - A * eye(len(A)),
-        "MC(139)", key="K03", conditions="X symmetric", X="n n sym", A="n n",
-    ),
     vjp(
         "congruence-adjoint-in-B", r"B^\top AB", r"AB \bar{C}^\top + A^\top B \bar{C}",
         lambda B, A: B.T @ A @ B,
@@ -175,16 +147,28 @@ IDENTITIES = family(
         lambda A, B, Cbar: B @ Cbar @ B.T,
         "Giles (2008) 2.3.2", key="M07", A="n n", B="n m",
     ),
+    gradient(
+        "chain-rule", r"g(U(X)), \quad U = X^\top X",
+        r"\textstyle\sum_{kl} \frac{\partial g}{\partial U_{kl}} \nabla U_{kl} = X (G + G^\top),"
+        r" \quad G = \nabla g(U)",
+        lambda X: jnp.sum(jnp.sin(X.T @ X)),
+        lambda X: X @ (jnp.cos(X.T @ X) + jnp.cos(X.T @ X).T),
+        "MC(137)", conditions="g elementwise; sin is checked", X="n m",
+    ),
+    jacobian(
+        "half-vectorisation-of-a-congruence", r"\operatorname{vech}(X^\top X)",
+        r"E_m (I + K_{mm})(I \otimes X^\top)",
+        lambda X: vech(X.T @ X),
+        _vech_gram_jacobian,
+        "MN ch. 9; Magnus and Neudecker (1980)", conditions="E_m vec A = vech A", X="n m",
+    ),
 )
 
 OPERATIONS = family(
     "vec",
     operation("vec", lambda X: X.T.ravel(), X="n m"),
-    operation(
-        "unvec",
-        lambda v: v.reshape(3, 4).T,
-        lambda unvec, v: unvec(v, (4, 3)),
-        v="n*m",
-    ),
+    operation("unvec", lambda v: v.reshape(3, 4).T, lambda unvec, v: unvec(v, (4, 3)), v="n*m"),
+    operation("vech", lambda X: vech(X), X="n n"),
+    operation("unvech", lambda v: unvech(v), v="p*q"),
 )
 # fmt: on

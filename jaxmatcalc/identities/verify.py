@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,6 +30,7 @@ def verify(
     dtype: str | None = None,
     seeds: int = 1,
     *,
+    platform: str | None = None,
     identities: Iterable[Identity] | None = None,
     on_check: Callable[[str, int], None] | None = None,
 ) -> Report:
@@ -37,13 +40,15 @@ def verify(
     plain ``jax.numpy`` function; ``jacobian``, ``hessian`` and the operators of jaxmatcalc, and
     their structure where it is stated, likewise; then the value and the first and second
     derivatives of every operation. Where JAX is known to be wrong, both are compared with the
-    truth. All of it runs on the default device, with matrix products at the highest precision.
+    truth. All of it runs on one device, with matrix products at the highest precision.
 
     Args:
         family: only this family of the catalogue.
         dtype: "float32" or "float64"; the default is float64 where JAX has it on. References are
             in float64 where it is on.
         seeds: number of random points for each entry.
+        platform: "cpu", "gpu", "tpu" or another that JAX has here: check on its first device. The
+            default is JAX's default device.
         identities: check these instead of the catalogue and the operations.
         on_check: called before each check with its name and the number of checks.
 
@@ -51,7 +56,8 @@ def verify(
         A report: ``.passed``, ``.rows``, ``.points``, ``.failures``, and a readable ``str``.
 
     Raises:
-        ValueError: for a family or dtype that does not exist, or float64 where JAX has it off.
+        ValueError: for a family or dtype that does not exist, float64 where JAX has it off, or a
+            platform that is not here.
 
     Example:
         >>> import jaxmatcalc as jmc
@@ -66,6 +72,7 @@ def verify(
     _checks.option("verify", "dtype", dtype, ("float32", "float64"))
     if dtype == "float64" != wide:
         raise ValueError("`verify` needs jax_enable_x64 to be on for float64; it is off.")
+    device = jax.devices()[0] if platform is None else _device(platform)
     entries = catalogue(family) if identities is None else tuple(identities)
     rules = operations(family) if identities is None else ()
     cases = [c for c in SPECIAL_POINTS if identities is None and family in (None, c.family)]
@@ -77,13 +84,12 @@ def verify(
                 on_check(getattr(entry, "name", str(entry)), count)
             yield entry
 
-    with jax.default_matmul_precision("highest"):
+    with jax.default_device(device), jax.default_matmul_precision("highest"):
         rows = [
             *(row for e in announced(entries) for row in check_identity(e, dtype, wide, seeds)),
             *(row for r in announced(rules) for row in check_operation(r, dtype, wide, seeds)),
         ]
         points = [check_point(case, dtype, tolerance(dtype)) for case in announced(cases)]
-    device = jax.devices()[0]
     return Report(
         tuple(rows),
         tuple(points),
@@ -93,6 +99,13 @@ def verify(
         device=f"{device.platform} ({device.device_kind})",
         jax=jax.__version__,
     )
+
+
+def _device(platform: str) -> Any:
+    try:
+        return jax.devices(platform)[0]
+    except RuntimeError:
+        raise ValueError(f"`verify` finds no device of platform {platform!r} here.") from None
 
 
 def tolerance(dtype: Any) -> float:
@@ -111,38 +124,100 @@ def finite_difference_tolerance(dtype: Any) -> float:
 
 def check_identity(identity: Identity, dtype: Any, reference_dtype: Any, seeds: int) -> list[Row]:
     """Compare an identity and the transforms with plain JAX, and structures where stated."""
-    allowed = tolerance(dtype)
-    if identity.reference == "finite differences":
-        allowed = max(allowed, finite_difference_tolerance(reference_dtype))
+    return [
+        check_closed_form(identity, dtype, reference_dtype, seeds),
+        *check_transforms(identity, dtype, reference_dtype, seeds),
+    ]
+
+
+def check_closed_form(
+    identity: Identity, dtype: Any, reference_dtype: Any, seeds: int, *, batched: bool = False
+) -> Row:
+    """Compare an identity with plain JAX: point by point, or ``batched``, all under ``vmap``."""
+    points = _points(identity, dtype, seeds)
+    truths, values = _stated(identity, points, reference_dtype)
+    if batched or dtype != reference_dtype:
+        values = _each(functools.partial(closed_form, identity), points, batched)
+    return _row(identity, "closed form", values, truths, dtype, reference_dtype)
+
+
+def check_transforms(
+    identity: Identity, dtype: Any, reference_dtype: Any, seeds: int, *, batched: bool = False
+) -> list[Row]:
+    """Compare what the transforms of jaxmatcalc give with plain JAX, and their structure."""
+    points = _points(identity, dtype, seeds)
+    truths, _ = _stated(identity, points, reference_dtype)
+    structures: list[str] = []
 
     @jax.jit
-    def stated(args: tuple[Array, ...], probes: tuple[Array, ...]) -> tuple[Array, Array]:
-        truth = plain_jax(identity, *_cast((args, probes), reference_dtype))
-        return truth, closed_form(identity, args, probes)
+    def computed(args: tuple[Array, ...], probes: tuple[Array, ...]) -> dict[str, Array]:
+        derivatives, found = transformed(identity, args, probes)
+        if found is not None and identity.structure:
+            structures.append(found.structure.kind)
+        return derivatives
 
-    @jax.jit
-    def computed(args: tuple[Array, ...], probes: tuple[Array, ...]) -> Any:
-        return transformed(identity, args, probes)
+    try:
+        values = _each(computed, points, batched)
+    except Exception as error:  # a table must be complete: what does not run has failed
+        allowed = _allowed(identity, dtype, reference_dtype)
+        return [_crashed(identity.name, identity.family, "transforms", allowed, error)]
+    rows = [
+        _row(identity, check, [v[check] for v in values], truths, dtype, reference_dtype)
+        for check in values[0]
+    ]
+    return rows + [_structure_row(identity, kind) for kind in structures[:1]]
 
-    def row(check: str, values: Iterable[Array], truths: Iterable[Array]) -> Row:
-        errors = (relative_error(*pair) for pair in zip(values, truths, strict=True))
-        return Row(identity.name, identity.family, check, worst_error(errors), allowed)
 
-    samples = [
+Points = list[tuple[tuple[Array, ...], tuple[Array, ...]]]
+
+
+def _points(identity: Identity, dtype: Any, seeds: int) -> Points:
+    return [
         (draw(identity.sample, identity.name, seed, dtype), probe(identity, seed, dtype))
         for seed in range(seeds)
     ]
-    truths, values = zip(*(stated(*sample) for sample in samples), strict=True)
-    rows = [row("closed form", values, truths)]
-    try:
-        derivatives, operators = zip(*(computed(*sample) for sample in samples), strict=True)
-    except Exception as error:  # a table must be complete: what does not run has failed
-        return [*rows, _crashed(identity.name, identity.family, "transforms", allowed, error)]
-    for name in derivatives[0]:
-        rows.append(row(name, [values[name] for values in derivatives], truths))
-    if operators[0] is not None and identity.structure:
-        rows.append(_structure_row(identity, operators[0].structure.kind))
-    return rows
+
+
+def _stated(identity: Identity, points: Points, dtype: Any) -> tuple[list[Array], list[Array]]:
+    """Return the derivatives of plain JAX and the closed forms in ``dtype``."""
+    program = _program(identity)
+    truths, values = zip(*(program(*_cast(at, dtype)) for at in points), strict=True)
+    return list(truths), list(values)
+
+
+@functools.lru_cache(maxsize=8)
+def _program(identity: Identity) -> Callable[..., tuple[Array, Array]]:
+    """Return the compiled derivative and closed form, kept for the next check of the entry."""
+    return jax.jit(lambda *at: (plain_jax(identity, *at), closed_form(identity, *at)))
+
+
+def _each(program: Callable[..., Any], points: Points, batched: bool) -> list[Any]:
+    """Return the results of a program at each point."""
+    if not batched:
+        compiled = jax.jit(program)
+        return [compiled(*at) for at in points]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *points)
+    results = jax.vmap(program)(*stacked)
+    return [jax.tree.map(operator.itemgetter(seed), results) for seed in range(len(points))]
+
+
+def _allowed(identity: Identity, dtype: Any, reference_dtype: Any) -> float:
+    if identity.reference == "autodiff":
+        return tolerance(dtype)
+    return max(tolerance(dtype), finite_difference_tolerance(reference_dtype))
+
+
+def _row(
+    identity: Identity,
+    check: str,
+    values: list[Array],
+    truths: list[Array],
+    dtype: Any,
+    reference_dtype: Any,
+) -> Row:
+    errors = (relative_error(*pair) for pair in zip(values, truths, strict=True))
+    allowed = _allowed(identity, dtype, reference_dtype)
+    return Row(identity.name, identity.family, check, worst_error(errors), allowed)
 
 
 def check_operation(
@@ -158,7 +233,7 @@ def check_operation(
 
     @jax.jit
     def ours(args: tuple[Array, ...]) -> list[Array]:
-        return _orders(lambda *args: operation.call(implementation, *args), args)
+        return _orders(lambda *args: operation.apply(implementation, *args), args)
 
     samples = [draw(operation.sample, operation.name, seed, dtype) for seed in range(seeds)]
     truths = [plain(sample) for sample in samples]

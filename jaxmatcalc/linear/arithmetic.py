@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
-from jaxmatcalc.linear import contraction, packing, solving
+from jaxmatcalc import _checks
+from jaxmatcalc.linear import contraction, packing, solving, woodbury
+from jaxmatcalc.linear.commuting import layout
 from jaxmatcalc.linear.term import Array, Misaligned, Term, relabelled
 
 if TYPE_CHECKING:
@@ -120,47 +123,132 @@ def trace(op: LinearOperator) -> Array:
     return _reduced(op, contraction.trace, ())
 
 
-def inv(op: LinearOperator, method: str | None) -> LinearOperator:
+def inv(op: LinearOperator, method: str | None, assume_a: str = "gen") -> LinearOperator:
     """The inverse as terms."""
-    terms = solving.inverse(op.terms, op.structure, op.dtype, method)
-    return op.rebuilt(terms, out_shape=op.in_shape, in_shape=op.out_shape)
+    _checks.nonzero_operator("inv", op.terms)
+    name = solving.choose(op.terms, op.structure, method, assume_a)
+    if name == "schur":
+        raise _checks.structured_inverse(op.structure.kind)
+    if name == "woodbury":
+        base, U, V = _parts(op)
+        Y, C = _capacitance(base, U, V)
+        Z, _ = _capacitance(transpose(base), V, U)
+        left = -jnp.linalg.solve(C.T, Y.T).T
+        inverse = inv(base, None)
+        update = woodbury.term(left, Z, inverse.out_shape, inverse.in_shape)
+        return inverse.rebuilt([*inverse.terms, update])
+    terms = solving.inverse(op.terms, op.dtype, name)
+    inverse = op.rebuilt(terms, out_shape=op.in_shape, in_shape=op.out_shape)
+    return _constant(inverse) if name == "eigen" else inverse
 
 
-def solve(op: LinearOperator, b: Array, method: str | None, symmetric: bool) -> Array:
+@jax.custom_jvp
+def _constant(inverse: LinearOperator) -> LinearOperator:
+    """An inverse in eigenvectors, which are not to be differentiated."""
+    return inverse
+
+
+@_constant.defjvp
+def _constant_rule(primals: Any, tangents: Any) -> Any:
+    raise _checks.eigenvector_derivative()
+
+
+def solve(
+    op: LinearOperator, b: Array, method: str | None, symmetric: bool, assume_a: str
+) -> Array:
     """The solution, shaped as b; among symmetric matrices if asked for."""
     if symmetric:
         op = op.rebuilt(solving.on_symmetric(op.terms))
     dtype = jnp.result_type(op.dtype, b)
-    x = _solution(op, b.reshape(op.out_shape).astype(dtype), method)
+    x = _solution(op, b.reshape(op.out_shape).astype(dtype), method, assume_a)
     if symmetric:
         x = (x + x.T) / 2
     return x.reshape(b.shape)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _solution(op: LinearOperator, b: Array, method: str | None) -> Array:
-    return solving.solve(op.terms, op.structure, op.dtype, b, method)
+def _solution(op: LinearOperator, b: Array, method: str | None, assume_a: str) -> Array:
+    """x with A x = b, for b of ``out_shape``.
+
+    dx = A⁻¹ (db - dA x): JAX's linear solve takes dA from the product with A, and differentiates no
+    factorisation, to any order.
+    """
+    _checks.nonzero_operator("solve", op.terms)
+    name = solving.choose(op.terms, op.structure, method, assume_a)
+    return lax.custom_linear_solve(
+        functools.partial(apply, op),
+        b,
+        lambda _, b: _solved(op, b, name),
+        lambda _, b: _solved(transpose(op), b, name),
+    )
 
 
-@_solution.defjvp
-def _solution_rule(method: str | None, primals: Any, tangents: Any) -> Any:
-    # A x = b gives dx = A⁻¹ (db - dA x): no factorisation is differentiated
-    (op, b), (op_dot, b_dot) = primals, tangents
-    x = _solution(op, b, method)
-    _, moved = jax.jvp(lambda a: apply(a, x), (op,), (op_dot,))
-    return x, _solution(op, b_dot - moved, method)
+def _solved(op: LinearOperator, b: Array, name: str) -> Array:
+    if name != "woodbury":
+        return solving.solve(op.terms, op.dtype, b, name)
+    base, U, V = _parts(op)
+    Y, C = _capacitance(base, U, V)
+    z = _solution(base, b, None, "gen")
+    inner = jnp.linalg.solve(C.astype(b.dtype), _product(V.T, z.reshape(-1)))
+    return z - _product(Y, inner).reshape(z.shape)
+
+
+def _parts(op: LinearOperator) -> tuple[LinearOperator, Array, Array]:
+    """B, U and V of B + U Vᵀ."""
+    found = woodbury.split(op.terms)
+    assert found is not None
+    full, low = found
+    return op.rebuilt(full), *woodbury.factors(low, op.dtype)
+
+
+def _capacitance(base: LinearOperator, U: Array, V: Array) -> tuple[Array, Array]:
+    """B⁻¹ U and I + Vᵀ B⁻¹ U."""
+
+    def solved(column: Array) -> Array:
+        return _solution(base, column.reshape(base.out_shape), None, "gen").reshape(-1)
+
+    Y = jax.vmap(solved, 1, 1)(U)
+    return Y, jnp.eye(U.shape[1], dtype=Y.dtype) + _product(V.T, Y)
+
+
+_product = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+
+
+def logabsdet(
+    op: LinearOperator, method: str | None, assume_a: str, vectors: bool = False
+) -> Array:
+    """log |det|, differentiable in every factor."""
+    if not op.terms:
+        return jnp.asarray(-jnp.inf, jnp.finfo(op.dtype).dtype)
+    name = solving.choose(op.terms, op.structure, method, assume_a)
+    if name == "woodbury":
+        base, U, V = _parts(op)
+        _, C = _capacitance(base, U, V)
+        return logabsdet(base, None, "gen") + jnp.linalg.slogdet(C)[1]
+    if name == "eigen" and layout(op.terms) is not None:
+        return solving.logdet(op.terms, op.dtype, name, vectors)
+    return _logabsdet(op, name)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def logabsdet(op: LinearOperator, method: str | None) -> Array:
-    """log |det|, differentiable in every factor."""
-    return solving.logdet(op.terms, op.structure, op.dtype, method)
+def _logabsdet(op: LinearOperator, name: str) -> Array:
+    return solving.logdet(op.terms, op.dtype, name)
 
 
-@logabsdet.defjvp
-def _logabsdet_rule(method: str | None, primals: Any, tangents: Any) -> Any:
+@_logabsdet.defjvp
+def _logabsdet_rule(name: str, primals: Any, tangents: Any) -> Any:
     # d log|det A| = Re tr(A⁻¹ dA), the trace taken from the terms
     (op,), (op_dot,) = primals, tangents
-    inverse = inv(op, method)
+    inverse = inv(op, name)
     _, moved = jax.jvp(lambda a: trace(compose(inverse, a)), (op,), (op_dot,))
-    return logabsdet(op, method), jnp.real(moved)
+    return _logabsdet(op, name), jnp.real(moved)
+
+
+def inv_quad(op: LinearOperator, y: Array, assume_a: str) -> Array:
+    """yᴴ A⁻¹ y."""
+    x = solve(op, y, None, False, assume_a)
+    return jnp.vdot(y, x, precision=lax.Precision.HIGHEST)
+
+
+def inv_quad_logdet(op: LinearOperator, y: Array, assume_a: str) -> tuple[Array, Array]:
+    """yᴴ A⁻¹ y and log |det A|, from one decomposition."""
+    return inv_quad(op, y, assume_a), logabsdet(op, None, assume_a, True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmatcalc import _checks
-from jaxmatcalc.linear.operator import LinearOperator
-from jaxmatcalc.linear.term import Factor, Label, Term, flat, fresh
+from jaxmatcalc.linear.operator import ASSUMPTIONS, LinearOperator
+from jaxmatcalc.linear.term import Factor, Group, Label, Term, flat, fresh
 
 
 def identity(shape: int | tuple[int, ...], dtype: Any = None) -> LinearOperator:
@@ -58,7 +60,7 @@ def diagonal(d: Any) -> LinearOperator:
     return LinearOperator([Term((factor,), groups, groups)], d.shape, d.shape, d.dtype)
 
 
-def kronecker(*factors: Any) -> LinearOperator:
+def kronecker(*factors: Any, assume_a: str = "gen") -> LinearOperator:
     """The Kronecker product A ⊗ B ⊗ …, never formed.
 
     With two factors ``kronecker(A, B) @ X`` is A X Bᵀ for X of shape (columns of A, columns of B);
@@ -67,12 +69,14 @@ def kronecker(*factors: Any) -> LinearOperator:
 
     Args:
         factors: one or more matrices, (mᵢ, nᵢ).
+        assume_a: "sym" or "pos" where every factor is symmetric, or positive definite too. Sums
+            such as A ⊗ B + ρI are then solved in eigenvectors, and have derivatives of every order.
 
     Returns:
         A `LinearOperator` from (n₁, n₂, …) to (m₁, m₂, …).
 
     Raises:
-        ValueError: a factor is not a matrix.
+        ValueError: a factor is not a matrix, or `assume_a` is not known.
         TypeError: there is no factor, or one is not an array.
 
     Example:
@@ -83,19 +87,88 @@ def kronecker(*factors: Any) -> LinearOperator:
 
     Source: Magnus and Neudecker (2019), ch. 2; Van Loan (2000), "The ubiquitous Kronecker product".
     """
-    matrices = [
-        _inexact(_checks.one_matrix("kronecker", F, i))
-        for i, F in enumerate(_checks.some("kronecker", factors), 1)
-    ]
-    out_shape = tuple(F.shape[0] for F in matrices)
-    in_shape = tuple(F.shape[1] for F in matrices)
-    out, in_ = fresh(out_shape), fresh(in_shape)
-    parts = []
-    for F, rows, columns in zip(matrices, out, in_, strict=True):
-        labels = rows + columns
-        parts.append(Factor(F.reshape([k.size for k in labels]), labels))
-    dtype = jnp.result_type(*matrices)
-    return LinearOperator([Term(tuple(parts), out, in_)], out_shape, in_shape, dtype)
+    matrices = _matrices("kronecker", factors, assume_a)
+    out, in_ = fresh(F.shape[0] for F in matrices), fresh(F.shape[1] for F in matrices)
+    parts = tuple(map(functools.partial(_factor, assume_a), matrices, out, in_))
+    return LinearOperator(
+        [Term(parts, out, in_)],
+        tuple(F.shape[0] for F in matrices),
+        tuple(F.shape[1] for F in matrices),
+        jnp.result_type(*matrices),
+    )
+
+
+def kronecker_sum(*factors: Any, assume_a: str = "gen") -> LinearOperator:
+    """The Kronecker sum A ⊕ B ⊕ … = A ⊗ I ⊗ … + I ⊗ B ⊗ … + …, never formed.
+
+    With two factors ``kronecker_sum(A, B) @ X`` is A X + X Bᵀ, the map of Sylvester's equation;
+    with k factors the operator acts on arrays of k axes and adds up factor i on axis i.
+
+    Args:
+        factors: one or more square matrices, (nᵢ, nᵢ).
+        assume_a: as in `kronecker`. Factors that are not symmetric are solved by Schur forms.
+
+    Returns:
+        A `LinearOperator` from (n₁, n₂, …) to (n₁, n₂, …).
+
+    Raises:
+        ValueError: a factor is not a square matrix, or `assume_a` is not known.
+        TypeError: there is no factor, or one is not an array.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> A, B = jnp.array([[1.0, 2.0], [0.0, 3.0]]), jnp.array([[4.0]])
+        >>> (jmc.kronecker_sum(A, B) @ jnp.ones((2, 1))).tolist()
+        [[7.0], [7.0]]
+
+    Source: Horn and Johnson, Topics in Matrix Analysis (1991), section 4.4.
+    """
+    matrices = _matrices("kronecker_sum", factors, assume_a)
+    for k, F in enumerate(matrices, 1):
+        _checks.square("kronecker_sum", F, f"factor {k}")
+    sizes = tuple(len(F) for F in matrices)
+    terms = []
+    for k, F in enumerate(matrices):
+        out, row = fresh(sizes), fresh(sizes[k : k + 1])[0]
+        in_ = (*out[:k], row, *out[k + 1 :])
+        terms.append(Term((_factor(assume_a, F, out[k], row),), out, in_))
+    return LinearOperator(terms, sizes, sizes, jnp.result_type(*matrices))
+
+
+def low_rank(U: Any, V: Any = None) -> LinearOperator:
+    """The operator U Vᵀ of low rank; U Uᵀ where only U is given (U Uᴴ if complex).
+
+    Added to a diagonal, or to anything else that is solved by its structure, it is solved by the
+    Woodbury identity, and its determinant is that of the matrix determinant lemma.
+
+    Args:
+        U: array of shape (m, r).
+        V: array of shape (n, r); U conjugated where not given.
+
+    Returns:
+        A `LinearOperator` from (n,) to (m,).
+
+    Raises:
+        ValueError: U or V is not a matrix, or their columns differ in number.
+        TypeError: U or V is not an array.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> A = jmc.diagonal(jnp.ones(4)) + jmc.low_rank(jnp.ones((4, 1)))
+        >>> A.structure.method, round(float(jnp.exp(A.logdet())), 4)
+        ('woodbury', 5.0)
+
+    Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (156).
+    """
+    U = _inexact(_checks.one_matrix("low_rank", U, "U"))
+    if V is None:  # the same array where U is real, so that U Uᵀ is known to be symmetric
+        V = U.conj() if jnp.iscomplexobj(U) else U
+    V = _inexact(_checks.one_matrix("low_rank", V, "V"))
+    _checks.same_columns("low_rank", U, V)
+    (row,), (column,), (bond,) = fresh(U.shape[:1]), fresh(V.shape[:1]), fresh(U.shape[1:])
+    parts = (_factor("gen", U, row, bond), _factor("gen", V, column, bond))
+    term = Term(parts, (row,), (column,))
+    return LinearOperator([term], U.shape[:1], V.shape[:1], jnp.result_type(U, V))
 
 
 def commutation(m: int, n: int, dtype: Any = None) -> LinearOperator:
@@ -125,6 +198,89 @@ def commutation(m: int, n: int, dtype: Any = None) -> LinearOperator:
     rows, columns = fresh(sizes)
     term = Term((), (columns, rows), (rows, columns))
     return LinearOperator([term], sizes[::-1], sizes, dtype or jnp.zeros(()).dtype)
+
+
+def duplication(n: int, dtype: Any = None) -> LinearOperator:
+    """The duplication operator D, vech X ↦ X for symmetric X of shape (n, n).
+
+    vech stacks the columns of the lower triangle. The Hessian of f on symmetric matrices, in their
+    independent entries, is Dᵀ H D.
+
+    Args:
+        n: order of X.
+        dtype: dtype of the operator; the default float where not given.
+
+    Returns:
+        A `LinearOperator` from (n(n+1)/2,) to (n, n).
+
+    Raises:
+        TypeError: n is not an integer.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> (jmc.duplication(2) @ jnp.array([1.0, 2.0, 3.0])).tolist()
+        [[1.0, 2.0], [2.0, 3.0]]
+
+    Source: Magnus and Neudecker (1980), "The elimination matrix: some lemmas and applications".
+    """
+    rows, columns, sizes, dtype = _triangle("duplication", n, dtype)
+    below = rows * (1 - np.sum(rows * columns, axis=0, dtype=dtype))
+    terms = []
+    for first, second in ((rows, columns), (columns, below)):
+        i, j, k = fresh(sizes)
+        parts = (_factor("gen", first, i, k), _factor("gen", second, j, k))
+        terms.append(Term(parts, (i, j), (k,)))
+    return LinearOperator(terms, sizes[:2], sizes[2:], dtype)
+
+
+def elimination(n: int, dtype: Any = None) -> LinearOperator:
+    """The elimination operator L, X ↦ vech X for X of shape (n, n).
+
+    vech stacks the columns of the lower triangle.
+
+    Args:
+        n: order of X.
+        dtype: dtype of the operator; the default float where not given.
+
+    Returns:
+        A `LinearOperator` from (n, n) to (n(n+1)/2,).
+
+    Raises:
+        TypeError: n is not an integer.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> (jmc.elimination(2) @ jnp.array([[1.0, 9.0], [2.0, 3.0]])).tolist()
+        [1.0, 2.0, 3.0]
+
+    Source: Magnus and Neudecker (1980), "The elimination matrix: some lemmas and applications".
+    """
+    rows, columns, sizes, dtype = _triangle("elimination", n, dtype)
+    i, j, k = fresh(sizes)
+    parts = (_factor("gen", rows, i, k), _factor("gen", columns, j, k))
+    return LinearOperator([Term(parts, (k,), (i, j))], sizes[2:], sizes[:2], dtype)
+
+
+def _triangle(operation: str, n: int, dtype: Any) -> tuple[Any, Any, tuple[int, int, int], Any]:
+    """Which row and which column each entry of vech comes from, one-hot, (n, n(n+1)/2)."""
+    (n,) = _checks.shape(operation, n)
+    dtype = np.dtype(dtype or jnp.zeros(()).dtype)
+    columns, rows = np.triu_indices(n)
+    eye = np.eye(n, dtype=dtype)
+    return eye[:, rows], eye[:, columns], (n, n, len(rows)), dtype
+
+
+def _matrices(operation: str, factors: Any, assume_a: str) -> list[Any]:
+    _checks.option(operation, "assume_a", assume_a, ASSUMPTIONS)
+    return [
+        _inexact(_checks.one_matrix(operation, F, f"factor {i}"))
+        for i, F in enumerate(_checks.some(operation, factors), 1)
+    ]
+
+
+def _factor(assume_a: str, array: Any, *groups: Group) -> Factor:
+    labels = flat(groups)
+    return Factor(array.reshape([k.size for k in labels]), labels, assume_a != "gen")
 
 
 def from_dense(array: Any, in_ndim: int) -> LinearOperator:

@@ -18,6 +18,8 @@ from jaxmatcalc.linear.packing import Spec, pack, unpack
 from jaxmatcalc.linear.structure import Structure, structure
 from jaxmatcalc.linear.term import Array, Term
 
+ASSUMPTIONS = ("gen", "sym", "pos")
+
 
 @jax.tree_util.register_pytree_node_class
 class LinearOperator:
@@ -226,7 +228,9 @@ class LinearOperator:
         _checks.square_operator("trace", *self._shapes)
         return compiled(arithmetic.trace)((), self)
 
-    def solve(self, b: Any, method: str | None = None, symmetric: bool = False) -> jax.Array:
+    def solve(
+        self, b: Any, method: str | None = None, symmetric: bool = False, assume_a: str = "gen"
+    ) -> jax.Array:
         """The x with ``A @ x = b``.
 
         Args:
@@ -236,6 +240,8 @@ class LinearOperator:
                 Kronecker factors to be symmetric (Hermitian).
             symmetric: whether b and x are symmetric matrices, and A maps such to such. Commutations
                 then drop out, and A need not be invertible on other matrices.
+            assume_a: "gen", or "sym" or "pos" where A is symmetric (Hermitian), or positive
+                definite too. The Kronecker factors of sums are then taken to be symmetric.
 
         Returns:
             An array shaped as b. A singular operator gives inf or NaN, as `jnp.linalg.solve` does.
@@ -245,17 +251,34 @@ class LinearOperator:
                 admit the method.
         """
         _checks.square_operator("solve", *self._shapes)
+        _checks.option("solve", "assume_a", assume_a, ASSUMPTIONS)
         b = _checks.operand("solve", b, self.out_shape, self.batch_shape)
         if symmetric:
             _checks.symmetric_matrices("solve", self.in_shape)
-        return compiled(arithmetic.solve)((method, symmetric), self, b)
+        return compiled(arithmetic.solve)((method, symmetric, assume_a), self, b)
 
-    def inv(self, method: str | None = None) -> LinearOperator:
+    def inv(self, method: str | None = None, assume_a: str = "gen") -> LinearOperator:
         """The inverse, in structured form where there is one."""
         _checks.square_operator("inv", *self._shapes)
-        return compiled(arithmetic.inv)((method,), self)
+        _checks.option("inv", "assume_a", assume_a, ASSUMPTIONS)
+        return compiled(arithmetic.inv)((method, assume_a), self)
 
-    def logdet(self, method: str | None = None) -> jax.Array:
+    def logdet(self, method: str | None = None, assume_a: str = "gen") -> jax.Array:
         """log |det A|; -inf for a singular operator."""
         _checks.square_operator("logdet", *self._shapes)
-        return compiled(arithmetic.logabsdet)((method,), self)
+        _checks.option("logdet", "assume_a", assume_a, ASSUMPTIONS)
+        return compiled(arithmetic.logabsdet)((method, assume_a), self)
+
+    def inv_quad(self, y: Any, assume_a: str = "gen") -> jax.Array:
+        """The quadratic form yᴴ A⁻¹ y, for y as in `solve`."""
+        _checks.square_operator("inv_quad", *self._shapes)
+        _checks.option("inv_quad", "assume_a", assume_a, ASSUMPTIONS)
+        y = _checks.operand("inv_quad", y, self.out_shape, self.batch_shape)
+        return compiled(arithmetic.inv_quad)((assume_a,), self, y)
+
+    def inv_quad_logdet(self, y: Any, assume_a: str = "gen") -> tuple[jax.Array, jax.Array]:
+        """yᴴ A⁻¹ y and log |det A|, from one decomposition of the factors."""
+        _checks.square_operator("inv_quad_logdet", *self._shapes)
+        _checks.option("inv_quad_logdet", "assume_a", assume_a, ASSUMPTIONS)
+        y = _checks.operand("inv_quad_logdet", y, self.out_shape, self.batch_shape)
+        return compiled(arithmetic.inv_quad_logdet)((assume_a,), self, y)

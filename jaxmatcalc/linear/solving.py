@@ -12,82 +12,75 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
-from jaxmatcalc.linear.contraction import apply, contract, dense_sum
-from jaxmatcalc.linear.shifted import Shifted, component_matrix, parts_and_scalars
-from jaxmatcalc.linear.structure import (
-    Structure,
+from jaxmatcalc.linear.commuting import Commuting, layout
+from jaxmatcalc.linear.contraction import contract, dense_sum
+from jaxmatcalc.linear.crossed import Crossed, transposes
+from jaxmatcalc.linear.kinds import (
     aligned,
-    is_invertible,
-    kronecker_plus_identity,
+    component_matrix,
+    parts_and_scale,
     sides,
-    transposes,
 )
+from jaxmatcalc.linear.structure import Structure, methods
 from jaxmatcalc.linear.term import Array, Factor, Term, components, extent, flat, fresh, shape
 
 
-def _choose(terms: Sequence[Term], found: Structure, method: str | None) -> str:
-    """The method in force, or a sentence that says why it cannot be."""
-    single = len(terms) == 1 and is_invertible(terms[0])
-    shifted = kronecker_plus_identity(terms)
-    allowed = ["dense"]
-    if single:
-        allowed += ["kronecker", found.method]
-    if shifted is not None:
-        term, _, symmetric = shifted
-        # with a commutation, the eigenvectors are those of M ⊗ Mᵀ and of no other pair
-        plain = aligned(term, [c for c in components(term) if c.labels])
-        allowed += ["eigen", "schur"] if symmetric or plain else ["schur"]
+def choose(
+    terms: Sequence[Term], found: Structure, method: str | None, assume_a: str = "gen"
+) -> str:
+    """The method in force, or a sentence that says why it cannot be.
+
+    An operator said to be symmetric has symmetric Kronecker factors, as far as one exists.
+    """
     if method is None:
-        return found.method
-    words = list(dict.fromkeys(allowed))
+        symmetric = assume_a != "gen" and layout(terms) is not None
+        return "eigen" if symmetric else found.method
+    words = methods(terms)
     _checks.option("solve", f"method, for the structure {found.kind},", method, words)
     return method
 
 
-def solve(
-    terms: Sequence[Term], found: Structure, dtype: Any, b: Array, method: str | None
-) -> Array:
-    """x with (Σ terms) x = b."""
-    _checks.nonzero_operator("solve", terms)
-    name = _choose(terms, found, method)
+def solve(terms: Sequence[Term], dtype: Any, b: Array, name: str) -> Array:
+    """x with (Σ terms) x = b, by a method chosen before."""
     if name == "dense":
         x = jnp.linalg.solve(_matrix(terms, dtype).astype(b.dtype), b.reshape(-1))
         return x.reshape(shape(terms[0].in_))
     if name in ("eigen", "schur"):
-        problem = Shifted.read(terms, dtype)
-        if problem.crossed and name == "eigen":
-            return problem.solve_crossed(b)
-        if name == "schur":
-            return problem.solve_schur(b)
-        inverted = problem.inverse()
-        return sum((apply(t, b, b.dtype) for t in inverted), start=jnp.zeros((), b.dtype))
+        problem = _sum(terms, dtype)
+        return problem.solve_eigen(b) if name == "eigen" else problem.solve_schur(b)
     return _solve_term(terms[0], b)
 
 
-def inverse(terms: Sequence[Term], found: Structure, dtype: Any, method: str | None) -> list[Term]:
+def inverse(terms: Sequence[Term], dtype: Any, name: str) -> list[Term]:
     """The terms of the inverse."""
-    _checks.nonzero_operator("inv", terms)
-    name = _choose(terms, found, method)
-    if name == "schur":
-        raise _checks.structured_inverse(found.kind)
     if name == "eigen":
-        return Shifted.read(terms, dtype).inverse()
+        return _sum(terms, dtype).inverse()
     if name == "dense":
         return [_dense_inverse(terms, dtype)]
-    return [_inverse_term(terms[0])]
+    return [_inverse_term(terms[0], dtype)]
 
 
-def logdet(terms: Sequence[Term], found: Structure, dtype: Any, method: str | None) -> Array:
-    """log |det Σ terms|."""
-    real = jnp.finfo(dtype).dtype
-    if not terms:
-        return jnp.asarray(-jnp.inf, real)
-    name = _choose(terms, found, method)
+def logdet(terms: Sequence[Term], dtype: Any, name: str, vectors: bool = False) -> Array:
+    """log |det Σ terms|.
+
+    Args:
+        terms: the operator.
+        dtype: its dtype.
+        name: the method, chosen before.
+        vectors: whether the program has eigenvectors of the factors elsewhere.
+    """
     if name in ("eigen", "schur"):
-        return Shifted.read(terms, dtype).logdet(name).astype(real)
-    if name == "dense":
-        return jnp.linalg.slogdet(_matrix(terms, dtype))[1]
-    return _logdet_term(terms[0]).astype(real)
+        value = _sum(terms, dtype).logdet(name, vectors)
+    elif name == "dense":
+        value = jnp.linalg.slogdet(_matrix(terms, dtype))[1]
+    else:
+        value = _logdet_term(terms[0], dtype)
+    return value.astype(jnp.finfo(dtype).dtype)
+
+
+def _sum(terms: Sequence[Term], dtype: Any) -> Commuting | Crossed:
+    """A sum that eigen- or Schur vectors take apart."""
+    return (Crossed if layout(terms) is None else Commuting).read(terms, dtype)
 
 
 def on_symmetric(terms: Sequence[Term]) -> list[Term]:
@@ -127,7 +120,7 @@ def _dense_inverse(terms: Sequence[Term], dtype: Any) -> Term:
 
 
 def _solve_term(term: Term, b: Array) -> Array:
-    parts, scalars = parts_and_scalars(term)
+    parts, scale = parts_and_scale(term, b.dtype)
     labels = flat(term.out)
     x = b.reshape([k.size for k in labels])
     for c in parts:
@@ -139,39 +132,37 @@ def _solve_term(term: Term, b: Array) -> Array:
             d = contract(c.factors, both)
             x = x / d.reshape(d.shape + (1,) * len(rest))
         else:
-            matrix = component_matrix(c, term)[0]
+            matrix = component_matrix(c, term)
             x = x.reshape([k.size for k in both] + [extent(rows), -1])
             x = jnp.linalg.solve(matrix.astype(x.dtype), x)
         labels = both + columns + rest
         x = x.reshape([k.size for k in labels])
-    for s in scalars:
-        x = x / s
-    target = flat(term.in_)
-    return x.transpose([labels.index(k) for k in target]).reshape(shape(term.in_))
+    order = [labels.index(k) for k in flat(term.in_)]
+    return (x / scale).transpose(order).reshape(shape(term.in_))
 
 
-def _inverse_term(term: Term) -> Term:
-    parts, scalars = parts_and_scalars(term)
-    factors = [Factor(1 / s, ()) for s in scalars]
+def _inverse_term(term: Term, dtype: Any) -> Term:
+    parts, scale = parts_and_scale(term, dtype)
+    factors = [Factor(1 / scale, ())]
     for c in parts:
         rows, columns, both = sides(c, term)
         if not rows:
             factors.append(Factor(1 / contract(c.factors, both), both))
             continue
-        inv = jnp.linalg.inv(component_matrix(c, term)[0])
+        inv = jnp.linalg.inv(component_matrix(c, term))
         labels = both + columns + rows
         factors.append(Factor(inv.reshape([k.size for k in labels]), labels))
     return Term(tuple(factors), term.in_, term.out)
 
 
-def _logdet_term(term: Term) -> Array:
-    parts, scalars = parts_and_scalars(term)
+def _logdet_term(term: Term, dtype: Any) -> Array:
+    parts, scale = parts_and_scale(term, dtype)
     order = extent(flat(term.out))
-    total = sum((order * jnp.log(jnp.abs(s)) for s in scalars), start=jnp.zeros(()))
+    total = order * jnp.log(jnp.abs(scale))
     for c in parts:
         rows, _, both = sides(c, term)
         if rows:
-            logs = jnp.linalg.slogdet(component_matrix(c, term)[0])[1]
+            logs = jnp.linalg.slogdet(component_matrix(c, term))[1]
         else:
             logs = jnp.log(jnp.abs(contract(c.factors, both)))
         total = total + order // extent(both + rows) * jnp.sum(logs)

@@ -27,24 +27,57 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmatcalc import kernels
 from jaxmatcalc.ops import _lu
 from jaxmatcalc.ops._leaf import leaf
-from jaxmatcalc.ops._products import einsum, matmul, trace_of_product
+from jaxmatcalc.ops._products import matmul, trace_of_product
 
 _LIFTED = 3
 
 
 def adjugate(X: jax.Array) -> jax.Array:
     """adj(X) of X (..., n, n), differentiable where X is singular too."""
-    n = X.shape[-1]
-    if n <= _LIFTED:
-        return _cofactors(X)
+    return _cofactors(X) if X.shape[-1] <= _LIFTED else _adjugate(X)
+
+
+@jax.custom_jvp
+def _adjugate(X: jax.Array) -> jax.Array:
+    return _value(X)
+
+
+@_adjugate.defjvp
+def _adjugate_jvp(primals: Any, tangents: Any) -> Any:
+    (X,) = primals
     lift = _lift(lax.stop_gradient(X))
+    return _adjugate(X), jax.jvp(lambda X: _lifted(X, lift), primals, tangents)[1]
+
+
+@leaf
+def _value(X: jax.Array) -> jax.Array:
+    """det(X) X⁻¹ where X has an inverse, and otherwise by a lift.
+
+    Both from one factorisation make the adjugate of a matrix that is X to rounding, so the lift is
+    for matrices that have no inverse to rounding. Derivatives of the adjugate are differences of
+    products of inverses, which cancel, and need it sooner.
+    """
+    pivots, Y = _lu.pivots(X), _lu.inverse(X)
+    regular = _norm(X) * _norm(Y) * jnp.finfo(X.dtype).eps < 0.25
+
+    def as_it_is(_: jax.Array) -> jax.Array:
+        unit, scales = _units(pivots)
+        determinant = jnp.prod(pivots / unit[..., None], axis=-1)[..., None, None]
+        return determinant * (Y * unit[..., None, None]) * scales[0] * scales[1]
+
+    return lax.cond(jnp.all(regular), as_it_is, lambda X: _lifted(X, _lift(X)), X)
+
+
+def _lifted(X: jax.Array, lift: _Lift) -> jax.Array:
+    """adj(X), by the formula above."""
     Z = X / lift.unit + matmul(lift.W, lift.Vh)
     Y = _inverse(Z, lift.inverse)
     K = jnp.eye(_LIFTED, dtype=X.dtype) - matmul(matmul(lift.Vh, Y), lift.W)
     adj_K = _cofactors(K)
-    det_K = einsum("...i,...i->...", K[..., 0, :], adj_K[..., :, 0])[..., None, None]
+    det_K = _first_row_times(K, adj_K)[..., None, None]
     det_Z = _determinant(Z, lift.determinant, lift.inverse)[..., None, None]
     correction = matmul(matmul(matmul(Y, lift.W), adj_K), matmul(lift.Vh, Y))
     return det_Z * (det_K * Y + correction) * lift.scales[0] * lift.scales[1]
@@ -64,6 +97,28 @@ def _cofactors(X: jax.Array) -> jax.Array:
 
     minors = rolled(1, 1) * rolled(2, 2) - rolled(1, 2) * rolled(2, 1)
     return jnp.swapaxes(minors, -1, -2)
+
+
+@leaf
+def determinant(X: jax.Array) -> jax.Array:
+    """det X, by its polynomial for n ≤ 3 where no term leaves the range of the dtype."""
+    n = X.shape[-1]
+    if n > _LIFTED or X.size == 0 or kernels.select("pivots", X.shape, X.dtype) is not None:
+        return _lu.product(_lu.pivots(X))
+    value = _first_row_times(X, _cofactors(X))
+    # no term overflows, and what underflows is nothing beside the value
+    exponent = jnp.finfo(X.dtype).maxexp
+    largest = jnp.max(jnp.abs(X), axis=(-2, -1))
+    in_range = (largest < 2.0 ** (exponent // 4)) & (jnp.abs(value) > 2.0 ** (-exponent // 2))
+
+    def factored(X: jax.Array) -> jax.Array:
+        return jnp.where(in_range, value, _lu.product(_lu.pivots(X)))
+
+    return lax.cond(jnp.all(in_range), lambda _: value, factored, X)
+
+
+def _first_row_times(X: jax.Array, adj_X: jax.Array) -> jax.Array:
+    return jnp.sum(X[..., 0, :] * adj_X[..., :, 0], axis=-1)
 
 
 class _Lift(NamedTuple):
@@ -101,20 +156,25 @@ def _lift(X: jax.Array) -> _Lift:
         return W, Vh, _lu.pivots(Z), _lu.inverse(Z), alive.astype(X.dtype)
 
     W, Vh, pivots, Y, alive = lax.cond(jnp.all(regular), as_it_is, lifted, X)
+    unit, scales = _units(pivots)
+    wide = unit[..., None, None]
+    determinant = alive * jnp.prod(pivots / unit[..., None], axis=-1)
+    return _Lift(wide, W / wide, Vh, Y * wide, determinant, scales)
+
+
+def _units(pivots: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """A power of two near the mean size of n pivots, and two factors of its power n - 1."""
+    n = pivots.shape[-1]
     logarithm = jnp.mean(jnp.log2(jnp.abs(pivots)), axis=-1)
     exponent = jnp.round(jnp.where(jnp.isfinite(logarithm), logarithm, 0))
-    unit = jnp.exp2(exponent).astype(X.dtype)
-    limit = jnp.finfo(X.dtype).maxexp - 1
+    limit = jnp.finfo(pivots.dtype).maxexp - 1
     half = (n - 1) // 2
 
     def power(exponents: int) -> jax.Array:
         size = jnp.exp2(jnp.clip(exponent * exponents, -limit, limit))
-        return size.astype(X.dtype)[..., None, None]
+        return size.astype(pivots.dtype)[..., None, None]
 
-    wide = unit[..., None, None]
-    determinant = alive * jnp.prod(pivots / unit[..., None], axis=-1)
-    scales = power(half), power(n - 1 - half)
-    return _Lift(wide, W / wide, Vh, Y * wide, determinant, scales)
+    return jnp.exp2(exponent).astype(pivots.dtype), (power(half), power(n - 1 - half))
 
 
 def _smallest_directions(

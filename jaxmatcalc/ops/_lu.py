@@ -1,8 +1,10 @@
-"""LU factorisation with partial pivoting, as the operations see it: pivots and inverse.
+"""LU factorisation with partial pivoting, as the operations see it: pivots, inverse, solution.
 
-Pivots and inverse each name the same factorisation of X. Inside one compiled program XLA keeps one
-of the two, so an operation whose value takes the pivots and whose rule takes the inverse factors X
-once.
+Each names the same factorisation of X. Inside one compiled program XLA keeps one of them, so an
+operation whose value takes the pivots and whose rule takes the inverse factors X once.
+
+LAPACK stores by columns and JAX by rows. So it is Xᵀ that is factored, and the transpose of the
+factors that is read: neither is moved in memory.
 """
 
 from __future__ import annotations
@@ -12,7 +14,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmatcalc import kernels
+from jaxmatcalc.ops._cholesky import (
+    LARGEST_SOLVED,
+    diagonal,
+    divided,
+    inverse_of_triangle,
+    joined,
+    quarters,
+    transpose,
+)
 from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._products import matmul
 
 
 @leaf
@@ -30,26 +42,78 @@ def inverse(X: jax.Array) -> jax.Array:
     return _fastest("inverse", _library_inverse, X)
 
 
+@leaf
+def factors(A: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """L and U in one matrix, and P as the order of the rows, with P Aᵀ = L U."""
+    lu, _, permutation = lax.linalg.lu(transpose(A))
+    return lu, permutation
+
+
+def divide(lu: jax.Array, permutation: jax.Array, B: jax.Array, transposed: bool) -> jax.Array:
+    """A⁻¹ B, where A = Uᵀ Lᵀ P, or A⁻ᵀ B; linear in B, whose leading axes are those of A."""
+    if transposed:
+        Y = divided(lu, _rows(B, permutation), lower=True, unit_diagonal=True)
+        return divided(lu, Y)
+    Y = divided(lu, B, transposed=True)
+    Z = divided(lu, Y, lower=True, transposed=True, unit_diagonal=True)
+    return _rows(Z, _inverse_permutation(permutation))
+
+
+def _inverse_permutation(permutation: jax.Array) -> jax.Array:
+    n = permutation.shape[-1]
+    if n > 128:
+        return jnp.argsort(permutation, axis=-1)
+    places = jnp.arange(n, dtype=permutation.dtype)
+    found = permutation[..., None, :] == places[:, None]
+    return jnp.sum(jnp.where(found, places, 0), axis=-1, dtype=permutation.dtype)
+
+
+def _rows(B: jax.Array, order: jax.Array) -> jax.Array:
+    """The rows of B (..., n, k) in the order (..., n); the leading axes broadcast."""
+    if order.ndim == 1:
+        return jnp.take(B, order, axis=-2)
+    batch = jnp.broadcast_shapes(order.shape[:-1], B.shape[:-2])
+    B = jnp.broadcast_to(B, (*batch, *B.shape[-2:]))
+    return jnp.take_along_axis(
+        B, jnp.broadcast_to(order, (*batch, order.shape[-1]))[..., None], axis=-2
+    )
+
+
 def _fastest(operation: str, library: kernels.Kernel, X: jax.Array) -> jax.Array:
     kernel = kernels.select(operation, X.shape, X.dtype)
     return library(X) if kernel is None else lax.platform_dependent(X, cpu=kernel, default=library)
 
 
 def _library_pivots(X: jax.Array) -> jax.Array:
-    lu, rows, _ = lax.linalg.lu(X)
-    diagonal = jnp.einsum("...ii->...i", lu)
+    lu, rows, _ = lax.linalg.lu(transpose(X))
+    found = diagonal(transpose(lu))
     swaps = jnp.count_nonzero(rows != jnp.arange(X.shape[-1], dtype=rows.dtype), axis=-1)
     sign = (1 - 2 * (swaps % 2)).astype(X.dtype)
-    return jnp.concatenate([diagonal[..., :1] * sign[..., None], diagonal[..., 1:]], axis=-1)
+    return jnp.concatenate([found[..., :1] * sign[..., None], found[..., 1:]], axis=-1)
 
 
 def _library_inverse(X: jax.Array) -> jax.Array:
-    lu, _, permutation = lax.linalg.lu(X)
-    identity = jnp.eye(X.shape[-1], dtype=X.dtype)
-    Y = lax.linalg.triangular_solve(
-        lu, identity[permutation], left_side=True, lower=True, unit_diagonal=True
-    )
-    return lax.linalg.triangular_solve(lu, Y, left_side=True, lower=False)
+    lu, _, permutation = lax.linalg.lu(transpose(X))
+    return _rows(_inverse_of_product(transpose(lu)), _inverse_permutation(permutation))
+
+
+def _inverse_of_product(F: jax.Array) -> jax.Array:
+    """(C E)⁻¹, where F holds C, lower triangular, and E, unit upper triangular.
+
+    By halves: with H = E₁₁⁻¹ E₁₂, K = C₂₁ C₁₁⁻¹ and Z = (C₂₂ E₂₂)⁻¹,
+
+    (C E)⁻¹ = [[E₁₁⁻¹ C₁₁⁻¹ + H Z K, -H Z], [-Z K, Z]].
+    """
+    if F.shape[-1] <= LARGEST_SOLVED:
+        C = inverse_of_triangle(F, lower=True)
+        return divided(F, C, unit_diagonal=True)
+    first, upper, lower, last = quarters(F)
+    E = inverse_of_triangle(first, lower=False, unit_diagonal=True)
+    C = inverse_of_triangle(first, lower=True)
+    Z = _inverse_of_product(last)
+    right = -matmul(matmul(E, upper), Z)
+    K = matmul(lower, C)
+    return joined(matmul(E, C) - matmul(right, K), right, -matmul(Z, K), Z)
 
 
 def sign_and_logarithm(p: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,16 +1,18 @@
-"""The determinant and its logarithm."""
+"""The determinant, its logarithm, and the adjugate."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
-from jaxmatcalc.ops import _lu
-from jaxmatcalc.ops._adjugate import adjugate
+from jaxmatcalc._checks import arrays
+from jaxmatcalc.ops import _adjugate, _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
+from jaxmatcalc.ops._operators import is_operator
 from jaxmatcalc.ops._products import trace_of_product
 from jaxmatcalc.ops.inverse import inv_or_zero
 
@@ -28,7 +30,7 @@ class SlogdetResult(NamedTuple):
     logabsdet: jax.Array
 
 
-def det(X: Any) -> jax.Array:
+def det(X: Any, assume_a: str = "gen") -> jax.Array:
     """The determinant of a square matrix.
 
     det X = Σ_σ sgn(σ) Πᵢ X_{i,σ(i)}, with differential d det X = tr(adj(X) dX) (Jacobi).
@@ -39,13 +41,15 @@ def det(X: Any) -> jax.Array:
 
     Args:
         X: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
+        assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is NaN where X is not
+            positive definite.
 
     Returns:
         Array of shape (...); 1 for n = 0.
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square.
+        ValueError: X is not square, or assume_a is another word.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -55,22 +59,61 @@ def det(X: Any) -> jax.Array:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (41).
     """
+    arrays.assumption("det", assume_a)
     (X,) = inexact(_checks.square("det", X))
-    return narrow(_det(widen(X)), X)
+    return narrow(_det(assume_a, widen(X)), X)
 
 
-@jax.custom_jvp
-def _det(X: jax.Array) -> jax.Array:
-    return _lu.product(_lu.pivots(X))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _det(assume_a: str, X: jax.Array) -> jax.Array:
+    if assume_a == "pos":
+        return _lu.product(_cholesky.roots(X) ** 2).astype(X.dtype)
+    return _adjugate.determinant(X)
 
 
 @_det.defjvp
-def _det_jvp(primals: Any, tangents: Any) -> Any:
+def _det_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    return _det(X), trace_of_product(adjugate(X), dX)
+    value = _det(assume_a, X)
+    if assume_a == "pos":
+        return value, value * trace_of_product(inv_or_zero(assume_a, X), dX)
+    return value, trace_of_product(_adjugate.adjugate(X), dX)
 
 
-def slogdet(X: Any) -> SlogdetResult:
+def adjugate(X: Any) -> jax.Array:
+    """The adjugate of a square matrix: the transpose of its cofactors.
+
+    adj(X)ⱼᵢ = (-1)^(i+j) det X without row i and column j, so that X adj(X) = det(X) I and, for
+    regular X, adj(X) = det(X) X⁻¹. It is a polynomial in the entries of X, of which det has the
+    gradient adj(X)ᵀ.
+
+    It is right at every rank: 0 at rank n - 2 and below, a matrix of rank 1 at rank n - 1. So are
+    its first two derivatives; those of order three or more are right where X has at most three
+    vanishing singular values.
+
+    Args:
+        X: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
+
+    Returns:
+        Array of shape (..., n, n); 1 for n = 1.
+
+    Raises:
+        TypeError: X is not an array.
+        ValueError: X is not square.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxmatcalc as jmc
+        >>> jmc.adjugate(jnp.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+        [[4.0, -2.0], [-3.0, 1.0]]
+
+    Source: Horn and Johnson, Matrix Analysis (2013), section 0.8.2.
+    """
+    (X,) = inexact(_checks.square("adjugate", X))
+    return narrow(_adjugate.adjugate(widen(X)), X)
+
+
+def slogdet(X: Any, assume_a: str = "gen") -> SlogdetResult:
     """Sign and logarithm of the absolute value of the determinant of a square matrix.
 
     det X = sign · exp(logabsdet). With t = tr(X⁻¹ dX), d logabsdet = Re t and
@@ -83,13 +126,15 @@ def slogdet(X: Any) -> SlogdetResult:
 
     Args:
         X: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
+        assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is NaN where X is not
+            positive definite.
 
     Returns:
         A named pair (sign, logabsdet) of arrays of shape (...); sign is complex if X is.
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square.
+        ValueError: X is not square, or assume_a is another word.
 
     Example:
         >>> import jax.numpy as jnp
@@ -100,26 +145,30 @@ def slogdet(X: Any) -> SlogdetResult:
 
     Source: Giles, Collected matrix derivative results (2008), section 2.2.4.
     """
+    arrays.assumption("slogdet", assume_a)
     (X,) = inexact(_checks.square("slogdet", X))
-    sign, logabsdet = _slogdet(widen(X))
+    sign, logabsdet = _slogdet(assume_a, widen(X))
     return SlogdetResult(narrow(sign, X), narrow(logabsdet, X))
 
 
-@jax.custom_jvp
-def _slogdet(X: jax.Array) -> tuple[jax.Array, jax.Array]:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _slogdet(assume_a: str, X: jax.Array) -> tuple[jax.Array, jax.Array]:
+    if assume_a == "pos":
+        value = logarithm(assume_a, X)
+        return jnp.where(jnp.isnan(value), value, 1).astype(X.dtype), value
     return _lu.sign_and_logarithm(_lu.pivots(X))
 
 
 @_slogdet.defjvp
-def _slogdet_jvp(primals: Any, tangents: Any) -> Any:
+def _slogdet_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    sign, logabsdet = _slogdet(X)
-    t = trace_of_product(inv_or_zero(X), dX)
+    sign, logabsdet = _slogdet(assume_a, X)
+    t = trace_of_product(inv_or_zero(assume_a, X), dX)
     dsign = 1j * jnp.imag(t) * sign if jnp.iscomplexobj(X) else jnp.zeros_like(sign)
     return (sign, logabsdet), (dsign, jnp.real(t))
 
 
-def logdet(X: Any) -> jax.Array:
+def logdet(X: Any, assume_a: str = "gen") -> jax.Array:
     """The logarithm of the absolute value of the determinant of a square matrix.
 
     log|det X|, with differential Re tr(X⁻¹ dX); for real X the gradient is X⁻ᵀ and the Hessian
@@ -129,14 +178,21 @@ def logdet(X: Any) -> jax.Array:
     derivative exists there; it is taken to be 0, to every order, as in `slogdet`.
 
     Args:
-        X: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
+        X: array of shape (..., n, n), or a `LinearOperator`, which answers by its structure.
+            float16 and bfloat16 are factored in float32.
+        assume_a: what is known of X, as in SciPy. "gen": nothing. "sym": X is symmetric
+            (Hermitian); computed as "gen" is, for JAX has no factorisation of symmetric indefinite
+            matrices. "pos": X is symmetric (Hermitian) positive definite; computed from the
+            Cholesky factor of (X + Xᴴ) / 2, at about half the cost. Where that is not positive
+            definite the value and its derivatives are NaN, which harms no other matrix of a batch.
+            Whatever the word, derivatives are those of the general function, Re tr(X⁻¹ dX).
 
     Returns:
         Real array of shape (...); 0 for n = 0.
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square.
+        ValueError: X is not square, or assume_a is another word.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -146,16 +202,23 @@ def logdet(X: Any) -> jax.Array:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (57).
     """
+    arrays.assumption("logdet", assume_a)
+    if is_operator(X):
+        return X.logdet(assume_a=assume_a)
     (X,) = inexact(_checks.square("logdet", X))
-    return narrow(_logdet(widen(X)), X)
+    return narrow(logarithm(assume_a, widen(X)), X)
 
 
-@jax.custom_jvp
-def _logdet(X: jax.Array) -> jax.Array:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def logarithm(assume_a: str, X: jax.Array) -> jax.Array:
+    """log|det X|, of X in a dtype that is factored."""
+    if assume_a == "pos":
+        return 2 * jnp.sum(jnp.log(_cholesky.roots(X)), axis=-1)
     return _lu.sign_and_logarithm(_lu.pivots(X))[1]
 
 
-@_logdet.defjvp
-def _logdet_jvp(primals: Any, tangents: Any) -> Any:
+@logarithm.defjvp
+def _logarithm_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    return _logdet(X), jnp.real(trace_of_product(inv_or_zero(X), dX))
+    t = trace_of_product(inv_or_zero(assume_a, X), dX)
+    return logarithm(assume_a, X), jnp.real(t)

@@ -7,9 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxmatcalc import _checks
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
+from jaxmatcalc.ops._leaf import leaf
 from jaxmatcalc.ops._products import einsum, product_rule
 
 
@@ -20,8 +22,9 @@ def frobenius_norm(X: Any) -> jax.Array:
     in the direction of X and dU = (dX - U Re⟨U, dX⟩) / ‖X‖.
 
     The norm has no derivative at X = 0. There U is taken to be 0: the gradient is 0, the
-    subgradient of least norm, and the derivatives of higher order are 0 as well. Entries are scaled
-    before they are squared, so the norm overflows only where it is itself out of range.
+    subgradient of least norm, and the derivatives of higher order are 0 as well. Where the sum of
+    squares leaves the range of the dtype the entries are scaled before they are squared, so the
+    norm overflows only where it is itself out of range.
 
     Args:
         X: array of shape (..., m, n), real or complex.
@@ -49,10 +52,39 @@ def frobenius_norm(X: Any) -> jax.Array:
 
 @jax.custom_jvp
 def _frobenius_norm(X: jax.Array) -> jax.Array:
-    largest = jnp.max(jnp.abs(X), axis=(-2, -1), initial=0)
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
-    scaled = jnp.abs(X / scale[..., None, None])
-    return scale * jnp.sqrt(jnp.sum(scaled**2, axis=(-2, -1)))
+    return _norm(X)
+
+
+# With fewer entries a choice costs more than computing what it chooses from.
+_FEW = 1 << 14
+
+
+@leaf
+def _norm(X: jax.Array) -> jax.Array:
+    """The norm from the plain sum of squares; from scaled entries where that is out of range."""
+    squares = _sum_of_squares(X)
+    limits = jnp.finfo(X.dtype)
+    in_range = (squares < limits.max) & (squares > limits.tiny / limits.eps**2)
+    if X.size <= _FEW:
+        return jnp.where(in_range, jnp.sqrt(squares), _scaled_norm(X, squares))
+    return lax.cond(
+        jnp.all(in_range),
+        lambda _, squares: jnp.sqrt(squares),
+        lambda X, squares: jnp.where(in_range, jnp.sqrt(squares), _scaled_norm(X, squares)),
+        X,
+        squares,
+    )
+
+
+def _scaled_norm(X: jax.Array, squares: jax.Array) -> jax.Array:
+    """The norm where the sum of squares is out of range, above or below."""
+    power = 2.0 ** int(0.6 * jnp.finfo(X.dtype).maxexp)
+    scale = jnp.where(squares > 1, 1 / power, power).astype(squares.dtype)
+    return jnp.sqrt(_sum_of_squares(X * scale[..., None, None])) / scale
+
+
+def _sum_of_squares(X: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.real(X * jnp.conj(X)), axis=(-2, -1))
 
 
 @_frobenius_norm.defjvp

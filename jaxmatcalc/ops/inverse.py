@@ -1,20 +1,26 @@
-"""The inverse of a matrix, and the solution of a linear system."""
+"""The inverse of a matrix, its pseudo-inverse, and the solution of a linear system."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxmatcalc import _checks
-from jaxmatcalc.ops import _lu
+from jaxmatcalc._checks import arrays
+from jaxmatcalc.ops import _cholesky, _lu
+from jaxmatcalc.ops._cholesky import adjoint
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
-from jaxmatcalc.ops._products import matmul, product_rule
+from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._operators import is_operator
+from jaxmatcalc.ops._products import matmul
 
 
-def inv(X: Any) -> jax.Array:
+def inv(X: Any, assume_a: str = "gen") -> jax.Array:
     """The inverse of a square matrix.
 
     Y = X⁻¹, with differential dY = -Y dX Y.
@@ -24,13 +30,15 @@ def inv(X: Any) -> jax.Array:
 
     Args:
         X: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
+        assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is NaN where X is not
+            positive definite.
 
     Returns:
         Array of shape (..., n, n).
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square.
+        ValueError: X is not square, or assume_a is another word.
 
     Example:
         >>> import jax.numpy as jnp
@@ -40,36 +48,43 @@ def inv(X: Any) -> jax.Array:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (40).
     """
+    arrays.assumption("inv", assume_a)
     (X,) = inexact(_checks.square("inv", X))
-    return narrow(_inv(widen(X)), X)
+    return narrow(_inv(assume_a, widen(X)), X)
 
 
-@jax.custom_jvp
-def _inv(X: jax.Array) -> jax.Array:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _inv(assume_a: str, X: jax.Array) -> jax.Array:
+    if assume_a == "pos":
+        return _cholesky.inverse(X)
     return jnp.where(_lu.is_singular(X)[..., None, None], jnp.inf, _lu.inverse(X))
 
 
 @_inv.defjvp
-def _inv_jvp(primals: Any, tangents: Any) -> Any:
+def _inv_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    Y = _inv(X)
+    Y = _inv(assume_a, X)
     return Y, -matmul(matmul(Y, dX), Y)
+
+
+def inv_or_zero(assume_a: str, X: jax.Array) -> jax.Array:
+    """X⁻¹, and 0 where X is singular: the coefficient of d log|det X|."""
+    return _inv(assume_a, X) if assume_a == "pos" else _inv_or_zero(X)
 
 
 @jax.custom_jvp
-def inv_or_zero(X: jax.Array) -> jax.Array:
-    """X⁻¹, and 0 where X is singular: the coefficient of d log|det X|."""
+def _inv_or_zero(X: jax.Array) -> jax.Array:
     return jnp.where(_lu.is_singular(X)[..., None, None], 0, _lu.inverse(X))
 
 
-@inv_or_zero.defjvp
+@_inv_or_zero.defjvp
 def _inv_or_zero_jvp(primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    Y = inv_or_zero(X)
+    Y = _inv_or_zero(X)
     return Y, -matmul(matmul(Y, dX), Y)
 
 
-def solve(A: Any, B: Any) -> jax.Array:
+def solve(A: Any, B: Any, assume_a: str = "gen") -> jax.Array:
     """The solution X of the linear system A X = B.
 
     X = A⁻¹ B, with differential dX = A⁻¹ (dB - dA X). No inverse is formed: the derivative solves
@@ -78,16 +93,19 @@ def solve(A: Any, B: Any) -> jax.Array:
     Where A is singular, X and its derivative hold inf and NaN, as in `jnp.linalg.solve`.
 
     Args:
-        A: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
+        A: array of shape (..., n, n), or a `LinearOperator`, which solves by its structure. float16
+            and bfloat16 are factored in float32.
         B: array of shape (n,), one right-hand side, or (..., n, k), whose leading axes broadcast
-            with those of A.
+            with those of A; for an operator, what its own `solve` takes.
+        assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is NaN where A is not
+            positive definite.
 
     Returns:
         Array of shape (..., n) or (..., n, k).
 
     Raises:
         TypeError: A or B is not an array.
-        ValueError: A is not square, or B does not match it.
+        ValueError: A is not square, B does not match it, or assume_a is another word.
 
     Example:
         >>> import jax.numpy as jnp
@@ -97,25 +115,113 @@ def solve(A: Any, B: Any) -> jax.Array:
 
     Source: Giles, Collected matrix derivative results (2008), section 2.3.1.
     """
+    arrays.assumption("solve", assume_a)
+    if is_operator(A):
+        return A.solve(B, assume_a=assume_a)
     A = _checks.square("solve", A, "A")
     B = _checks.right_hand_side("solve", A, B)
     A, B = inexact(A, B)
     one = B.ndim == 1
-    X = narrow(_solve(widen(A), widen(B[:, None] if one else B)), A)
+    X = narrow(solution(assume_a, False, widen(A), widen(B[:, None] if one else B)), A)
     return X[..., 0] if one else X
 
 
+def solution(assume_a: str, adjointly: bool, A: jax.Array, B: jax.Array) -> jax.Array:
+    """The X with A X = B, or with Aᴴ X = B: both from the same factorisation of A.
+
+    A linear solve has its differential in JAX: it takes the product, of which dA dX is a part, and
+    how to solve with the matrix and with its transpose.
+    """
+    batch = jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    B = jnp.broadcast_to(B, (*batch, *B.shape[-2:]))
+
+    def product(X: jax.Array) -> jax.Array:
+        return matmul(adjoint(A) if adjointly else A, X)
+
+    fixed = lax.stop_gradient(A)
+    if assume_a == "pos":
+        divide = functools.partial(_cholesky.divide, _cholesky.upper_factor(fixed))
+        transposed = _conjugated(divide)
+    else:
+        factors = _lu.factors(fixed)
+        divide = functools.partial(_lu.divide, *factors, transposed=False)
+        transposed = functools.partial(_lu.divide, *factors, transposed=True)
+        if adjointly:
+            divide, transposed = _conjugated(transposed), _conjugated(divide)
+    return lax.custom_linear_solve(product, B, lambda _, R: divide(R), lambda _, R: transposed(R))
+
+
+def _conjugated(divide: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    return lambda R: jnp.conj(divide(jnp.conj(R)))
+
+
+def pinv(X: Any, rtol: Any = None) -> jax.Array:
+    """The Moore-Penrose inverse of a matrix.
+
+    P = X⁺, the one matrix with X P X = X, P X P = P, and X P and P X Hermitian. Its differential is
+
+    dP = -P dX P + P Pᴴ dXᴴ (I - X P) + (I - P X) dXᴴ Pᴴ P.
+
+    It holds where the rank of X is constant around X, so wherever the rank is full. At a matrix of
+    smaller rank X⁺ is not continuous; the formula is then the derivative among the matrices of that
+    rank, to every order, and what `rtol` counts as zero stays zero.
+
+    Args:
+        X: array of shape (..., m, n), real or complex. float16 and bfloat16 are decomposed in
+            float32.
+        rtol: singular values up to rtol times the largest count as zero; a number, or an array of
+            the shape of the leading axes. None takes 10 max(m, n) ε, as `jnp.linalg.pinv` does.
+            Its derivative is zero.
+
+    Returns:
+        Array of shape (..., n, m).
+
+    Raises:
+        TypeError: X is not an array.
+        ValueError: X has fewer than two axes, or rtol does not broadcast with its leading axes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxmatcalc as jmc
+        >>> jmc.pinv(jnp.array([[2.0, 0.0], [0.0, 0.0]])).tolist()
+        [[0.5, 0.0], [0.0, 0.0]]
+
+    Source: Golub and Pereyra, The differentiation of pseudo-inverses and nonlinear least squares
+    problems whose variables separate (1973), eq. (4.12).
+    """
+    (X,) = inexact(_checks.matrix("pinv", X))
+    wide = widen(X)
+    limits = jnp.finfo(wide.dtype)
+    if rtol is None:
+        rtol = 10 * max(X.shape[-2:]) * float(limits.eps)
+    rtol = arrays.tolerance("pinv", rtol, X).astype(limits.dtype)
+    return narrow(_pinv(wide, jnp.broadcast_to(rtol, X.shape[:-2])), X)
+
+
 @jax.custom_jvp
-def _solve(A: jax.Array, B: jax.Array) -> jax.Array:
-    return jnp.linalg.solve(A, B)
+def _pinv(X: jax.Array, rtol: jax.Array) -> jax.Array:
+    return _pseudo_inverse(X, rtol)
 
 
-@functools.partial(_solve.defjvp, symbolic_zeros=True)
-def _solve_jvp(primals: Any, tangents: Any) -> Any:
-    A, B = primals
-    X = _solve(A, B)
+@leaf
+def _pseudo_inverse(X: jax.Array, rtol: jax.Array) -> jax.Array:
+    if X.size == 0:
+        return jnp.zeros((*X.shape[:-2], X.shape[-1], X.shape[-2]), X.dtype)
+    U, s, Vh = jnp.linalg.svd(X, full_matrices=False)
+    kept = s > rtol[..., None] * s[..., :1]
+    reciprocals = jnp.where(kept, 1 / jnp.where(kept, s, 1), jnp.where(jnp.isnan(s), s, 0))
+    scaled = adjoint(Vh) * reciprocals[..., None, :].astype(X.dtype)
+    return matmul(scaled, adjoint(U))
 
-    def right_hand_side(i: int, dX: jax.Array) -> jax.Array:
-        return -matmul(dX, X) if i == 0 else dX
 
-    return X, _solve(A, product_rule(X, tangents, right_hand_side))
+@_pinv.defjvp
+def _pinv_jvp(primals: Any, tangents: Any) -> Any:
+    (X, rtol), (dX, _) = primals, tangents
+    P = _pinv(X, rtol)
+    Q, dXh = adjoint(P), adjoint(dX)
+    m, n = X.shape[-2:]
+    left = jnp.eye(m, dtype=X.dtype) - matmul(X, P)
+    right = jnp.eye(n, dtype=X.dtype) - matmul(P, X)
+    first = matmul(matmul(P, Q), matmul(dXh, left))
+    second = matmul(matmul(right, dXh), matmul(Q, P))
+    return P, first + second - matmul(matmul(P, dX), P)

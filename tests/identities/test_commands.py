@@ -62,6 +62,8 @@ def test_verify_runs_in_float64_and_leaves_the_precision_of_the_process(checks, 
     assert run("verify", "--json", "-", "--dtype", "float32") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["dtype"], report["reference_dtype"]) == ("float32", "float64")
+    assert run("verify", "--json", "-", "--platform", "cpu") == 0
+    assert json.loads(capsys.readouterr().out)["device"].startswith("cpu")
     assert jax.config.jax_enable_x64 == before
 
 
@@ -78,6 +80,7 @@ def test_verify_writes_json_to_a_file(checks, capsys, tmp_path):
     [
         (("verify", "--family", "tensors"), "invalid choice: 'tensors'"),
         (("verify", "--dtype", "int8"), "invalid choice: 'int8'"),
+        (("verify", "--platform", "abacus"), "finds no device of platform 'abacus' here"),
         (("verify", "--seeds", "0"), "needs a whole number from 1 on; got '0'"),
         (("verify", "--seeds", "two"), "needs a whole number from 1 on; got 'two'"),
         (("verify", "--json", "/no/such/folder/x.json"), "needs a file in a folder that exists"),

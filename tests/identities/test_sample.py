@@ -41,6 +41,11 @@ def test_flags_mean_what_they_say(seed):
         S = _draw(text, seed)
         np.testing.assert_array_equal(S, S.T)
     assert np.linalg.eigvalsh(_draw("n n spd", seed)).min() > 0
+    for text in ("n m full-apart", "n n apart"):
+        s = np.linalg.svd(_draw(text, seed), compute_uv=False)
+        assert s.min() >= 0.5 - 10 * EPS and s.max() <= 2 + 10 * EPS and np.diff(s).max() < -0.2
+    S = _draw("n n apart", seed)
+    assert np.array_equal(S, S.T) and np.linalg.eigvalsh(S).min() > 0
     assert np.linalg.matrix_rank(_draw("n n singular", seed)) == 3
     assert np.abs(_draw("n nonzero", seed)).min() >= 0.5
     assert set(np.unique(_draw("n sign", seed))) <= {-1.0, 1.0}

@@ -14,7 +14,14 @@ import pytest
 import jaxmatcalc.identities as identities
 from jaxmatcalc.identities.report import PointRow, Report, Row, relative_error, worst_error
 from jaxmatcalc.identities.special_points import SPECIAL_POINTS
-from jaxmatcalc.identities.verify import check_identity, check_operation, tolerance, verify
+from jaxmatcalc.identities.verify import (
+    check_closed_form,
+    check_identity,
+    check_operation,
+    check_transforms,
+    tolerance,
+    verify,
+)
 
 WIDE = jnp.zeros(()).dtype.name
 ENTRIES = identities.catalogue()
@@ -41,10 +48,15 @@ TRANSFORMS = {
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_identity(entry):
-    rows = rows_of(entry, seeds=2)
-    assert [str(row) for row in rows.values() if not row.passed] == []
+    transforms = check_transforms(entry, WIDE, WIDE, 2, batched=True)
+    rows = [
+        check_closed_form(entry, WIDE, WIDE, 2),
+        check_closed_form(entry, "float32", WIDE, 2, batched=True),
+        *transforms,
+    ]
+    assert [str(row) for row in rows if not row.passed] == []
     stated = {"structure"} if entry.structure else set()
-    assert set(rows) == {"closed form"} | _transforms(entry) | stated
+    assert {row.check for row in transforms} == _transforms(entry) | stated
 
 
 @pytest.mark.parametrize("operation", identities.operations(), ids=str)
@@ -201,6 +213,8 @@ def test_mistakes_are_answered_in_a_sentence(x64):
         verify("tensors")
     with pytest.raises(ValueError, match="needs dtype to be"):
         verify(dtype="int8")
+    with pytest.raises(ValueError, match="no device of platform 'abacus'"):
+        verify(platform="abacus")
     if not x64:
         with pytest.raises(ValueError, match="jax_enable_x64"):
             verify(dtype="float64")

@@ -63,7 +63,7 @@ CASES = {
     ),
     "matrix": Case("dense", "dense", (("kabl:ka|lb", "G"),)),
     "low rank + identity": Case(
-        "low-rank + identity", "dense", (("i,j:i|j", "u", "v"), (".:i|i", "s"))
+        "low-rank + identity", "woodbury", (("i,j:i|j", "u", "v"), (".:i|i", "s"))
     ),
     "two kroneckers": Case(
         "sum of 2 kronecker", "dense", (("ab,kl:ak|bl", "A", "P"), ("ab,kl:ak|bl", "B", "Q"))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import ops
+from jaxmatcalc.ops.determinant import adjugate
 
 
 def sign(permutation):
@@ -196,3 +197,32 @@ def test_a_regular_matrix_is_factored_once_and_not_decomposed():
     assert main.count("getrf") == 1
     assert "gesdd" not in main
     assert "gesdd" in program
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 5])
+def test_the_adjugate_is_that_of_minors(n, float_dtype, every_mode):
+    rng = np.random.default_rng(n)
+    for rank in range(n + 1):
+        X = rng.integers(-2, 3, (n, rank)) @ rng.integers(-2, 3, (rank, n))
+        expected = minors(X, 1).T if n else np.zeros((0, 0))
+        scale = max(1, np.linalg.norm(X, 2)) if n else 1
+        atol = 100 * float(jnp.finfo(float_dtype).eps) * scale ** max(n - 1, 0)
+        np.testing.assert_allclose(adjugate(jnp.asarray(X, float_dtype)), expected, atol=atol)
+    if n == 3:
+        X = np.diag([1, 0, 0])
+        _, jacobians, _ = every_mode(adjugate)(jnp.asarray(X, float_dtype))
+        expected = minors(X, 2).transpose(1, 0, 2, 3)
+        for jacobian in jacobians:
+            np.testing.assert_allclose(jacobian, expected, atol=1e-5)
+
+
+def test_the_gradient_of_an_ill_conditioned_matrix_has_no_decomposition():
+    # In single precision most matrices of a few hundred rows are as badly conditioned as this.
+    rng = np.random.default_rng(0)
+    Q, R = (np.linalg.qr(rng.normal(size=(30, 30)))[0] for _ in range(2))
+    X = (Q * np.logspace(0.5, -3.5, 30)) @ R * 30
+    single = jnp.asarray(X, jnp.float32)
+    wide = np.asarray(single, np.float64)
+    gradient = np.asarray(jax.grad(ops.det)(single), np.float64)
+    expected = np.linalg.det(wide) * np.linalg.inv(wide).T
+    assert np.linalg.norm(gradient - expected) < 1e-4 * np.linalg.norm(expected)

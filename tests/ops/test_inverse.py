@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import ops
+from jaxmatcalc.ops.inverse import pinv
 
 sizes = pytest.mark.parametrize("n", [0, 1, 2, 3, 5])
 batches = pytest.mark.parametrize("batch", [(), (0,), (3,), (2, 3)])
@@ -159,3 +160,58 @@ def test_value_and_gradient_factor_once(f, shape):
     X = jax.ShapeDtypeStruct(shape, jnp.float32)
     program = jax.jit(jax.value_and_grad(f)).lower(X).compile().as_text()
     assert program.count("getrf") == 1
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (1, 1), (2, 3), (3, 2), (2, 0, 3), (2, 3, 3)])
+@pytest.mark.parametrize("complex", [False, True])
+def test_pinv_is_numpys(shape, complex, sample, close):
+    X = sample(*shape, complex=complex)
+    close(pinv(X), np.linalg.pinv(X))
+
+
+def test_pinv_at_a_matrix_of_smaller_rank(sample, close, float_dtype):
+    X = sample(4, 2) @ sample(2, 3)
+    close(pinv(X), np.linalg.pinv(X, rcond=1e-5))
+    close(pinv(jnp.diag(jnp.array([4, 1], float_dtype)), rtol=0.5), np.diag([0.25, 0]))
+    pair = jnp.broadcast_to(jnp.diag(jnp.array([4, 1], float_dtype)), (2, 2, 2))
+    close(pinv(pair, rtol=jnp.array([0.1, 0.5], float_dtype))[:, 1, 1], np.array([1, 0]))
+    np.testing.assert_array_equal(pinv(jnp.zeros((2, 3))), np.zeros((3, 2)))
+
+    # among the matrices of one rank: along X(t) = (B + t B') C the inverse is smooth
+    B, C, direction = sample(4, 2), sample(2, 3), sample(4, 2, seed=1)
+
+    def along(t):
+        return pinv((B + t * direction) @ C)
+
+    def product_of_inverses(t):  # of a full column rank and of a full row rank
+        left, right = B + t * direction, C
+        return right.T @ jnp.linalg.inv(right @ right.T) @ jnp.linalg.inv(left.T @ left) @ left.T
+
+    t = jnp.asarray(0.1, float_dtype)
+    for mode in (jax.jacfwd, jax.jacrev, lambda f: jax.jacfwd(jax.jacrev(f))):
+        close(mode(along)(t), mode(product_of_inverses)(t), digits_lost=4)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3)])
+def test_pinv_derivatives(shape, agree, sample):
+    def plain(X):
+        m, n = X.shape
+        left = jnp.linalg.inv(X.T @ X) @ X.T if m > n else X.T @ jnp.linalg.inv(X @ X.T)
+        return left
+
+    agree(pinv, plain, sample(*shape), digits_lost=4)
+
+
+def test_pinv_complex_tangent(sample, close):
+    X, V = sample(3, 2, complex=True), sample(3, 2, complex=True, seed=1)
+    actual, expected = (jax.jvp(f, (X,), (V,))[1] for f in (pinv, jnp.linalg.pinv))
+    close(actual, expected)
+
+
+def test_pinv_in_every_program(every_program, sample):
+    every_program(pinv, sample(3, 2, 1))
+
+
+def test_a_tolerance_that_does_not_fit():
+    with pytest.raises(ValueError, match="needs rtol to be a real number"):
+        pinv(jnp.eye(2), rtol=jnp.ones(3))

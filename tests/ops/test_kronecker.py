@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import ops
+from jaxmatcalc.ops.kronecker import khatri_rao, kron_sum
 
 SHAPES = [
     [(2, 3)],
@@ -77,3 +78,51 @@ def test_promotes_and_keeps_integers(sample):
 def test_in_every_program(every_program, sample):
     B = sample(1, 2)
     every_program(lambda X: ops.kron(X, B, X), sample(3, 2, 2))
+
+
+def plain_sum(A, B, C):
+    I, J, K = (np.eye(len(X)) for X in (A, B, C))
+    return (
+        functools.reduce(jnp.kron, [A, J, K])
+        + functools.reduce(jnp.kron, [I, B, K])
+        + functools.reduce(jnp.kron, [I, J, C])
+    )
+
+
+def plain_khatri_rao(A, B):
+    return jnp.stack([jnp.kron(a, b) for a, b in zip(A.T, B.T, strict=True)], axis=1)
+
+
+def test_kron_sum_is_a_sum_of_kroneckers(sample, close):
+    A, B, C = sample(2, 2, 2), sample(3, 1, 3, 3), sample(1, 1)
+    actual = kron_sum(A, B, C)
+    assert actual.shape == (3, 2, 6, 6)
+    close(actual[2, 1], plain_sum(*map(np.asarray, (A[1], B[2, 0], C))))
+    close(kron_sum(A), A)
+    assert kron_sum(jnp.ones((2, 2), int), jnp.zeros((0, 0), int)).shape == (0, 0)
+    assert kron_sum(jnp.ones((2, 2), int)).dtype == jnp.ones((), int).dtype
+
+
+def test_khatri_rao_is_kronecker_by_columns(sample, close):
+    A, B = sample(2, 3), sample(2, 4, 3)
+    close(khatri_rao(A, B)[1], plain_khatri_rao(A, B[1]))
+    close(khatri_rao(A, B, A)[0], plain_khatri_rao(plain_khatri_rao(A, B[0]), A))
+    assert khatri_rao(A[:, :0], A[:, :0]).shape == (4, 0)
+
+
+def test_derivatives_of_sum_and_khatri_rao(agree, sample):
+    A, B, C = sample(2, 2), sample(3, 3), sample(1, 1)
+    agree(lambda X: kron_sum(A, X * X, C), lambda X: plain_sum(A, X * X, C), B)
+    agree(lambda X: khatri_rao(X, X[:1]), lambda X: plain_khatri_rao(X, X[:1]), sample(2, 2))
+
+
+def test_sum_and_khatri_rao_in_every_program(every_program, sample):
+    every_program(lambda X: kron_sum(X, X), sample(3, 2, 2))
+    every_program(lambda X: khatri_rao(X, X), sample(3, 2, 2))
+
+
+def test_factors_that_do_not_fit():
+    with pytest.raises(ValueError, match="`kron_sum` needs a square matrix"):
+        kron_sum(jnp.eye(2), jnp.ones((2, 3)))
+    with pytest.raises(ValueError, match="the same number of columns"):
+        khatri_rao(jnp.eye(2), jnp.eye(3))

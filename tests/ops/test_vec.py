@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import ops
+from jaxmatcalc.ops.vec import unvech, vech
 
 orders = pytest.mark.parametrize("order", ["F", "C"])
 
@@ -55,3 +56,43 @@ def test_in_every_program(order, every_program, sample):
 def test_complex(sample, close):
     X = sample(2, 3, complex=True)
     close(jax.jvp(ops.vec, (X,), (1j * X,))[1], 1j * np.asarray(X).ravel("F"))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+@pytest.mark.parametrize("batch", [(), (0,), (2, 3)])
+def test_vech_stacks_the_lower_triangle(n, batch, sample):
+    X = np.asarray(sample(*batch, n, n))
+    x = vech(X)
+    assert x.shape == (*batch, n * (n + 1) // 2)
+    for index in np.ndindex(batch):
+        columns = [X[index][j:, j] for j in range(n)]
+        np.testing.assert_array_equal(x[index], np.concatenate([np.zeros(0), *columns]))
+    S = np.tril(X) + np.tril(X, -1).swapaxes(-1, -2)
+    np.testing.assert_array_equal(unvech(x), S)
+
+
+def test_vech_derivatives(agree, sample):
+    i, j = (np.array(k) for k in zip(*[(i, j) for j in range(3) for i in range(j, 3)], strict=True))
+
+    def plain_unvech(x):
+        X = jnp.zeros((3, 3), x.dtype).at[i, j].set(x)
+        return X + X.T - jnp.diag(jnp.diag(X))
+
+    agree(lambda X: vech(X * X), lambda X: (X * X)[i, j], sample(3, 3))
+    agree(lambda x: unvech(x**3), lambda x: plain_unvech(x**3), sample(6))
+
+
+def test_vech_in_every_program(every_program, sample):
+    every_program(vech, sample(3, 2, 2))
+    every_program(unvech, sample(3, 6, square=False))
+
+
+def test_vech_of_complex_and_integers(sample, close):
+    X = sample(2, 2, complex=True)
+    close(jax.jvp(vech, (X,), (1j * X,))[1], 1j * np.asarray(X)[[0, 1, 1], [0, 0, 1]])
+    assert unvech(jnp.arange(3)).tolist() == [[0, 1], [1, 2]]
+
+
+def test_a_length_that_is_not_triangular():
+    with pytest.raises(ValueError, match=r"x of shape \(\.\.\., n\(n\+1\)/2\)"):
+        unvech(jnp.ones(4))

@@ -1,0 +1,129 @@
+"""Cholesky factorisation, as the operations see it: the factor, its logarithm, the inverse.
+
+Each names the same factorisation of X. Inside one compiled program XLA keeps one of them, so an
+operation whose value takes the logarithm and whose rule takes the inverse factors X once.
+
+LAPACK stores by columns and JAX by rows. So Sᵀ is given to it and the transpose of its factor is
+taken, which is upper triangular: neither is moved in memory.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._products import matmul
+
+# A triangle of more rows is halved, so that products do the work; with fewer, calls cost more.
+LARGEST_SOLVED = 64
+
+
+@leaf
+def upper_factor(X: jax.Array) -> jax.Array:
+    """U, upper triangular, with Uᴴ U = S = (X + Xᴴ) / 2; NaN where S is not positive definite."""
+    return _upper_factor(X)
+
+
+@leaf
+def roots(X: jax.Array) -> jax.Array:
+    """The n diagonal entries of U of X (..., n, n): real, positive, their product √det S."""
+    return jnp.real(diagonal(_upper_factor(X)))
+
+
+@leaf
+def inverse(X: jax.Array) -> jax.Array:
+    """S⁻¹ of X (..., n, n); NaN where S is not positive definite."""
+    return _inverse_of_product(_upper_factor(X))
+
+
+def divide(U: jax.Array, B: jax.Array) -> jax.Array:
+    """S⁻¹ B, where S = Uᴴ U; linear in B."""
+    return divided(U, divided(U, B, adjointly=True))
+
+
+def _upper_factor(X: jax.Array) -> jax.Array:
+    S = (X + adjoint(X)) / 2
+    return transpose(lax.linalg.cholesky(transpose(S), symmetrize_input=False))
+
+
+def _inverse_of_product(U: jax.Array) -> jax.Array:
+    """S⁻¹ of S = Uᴴ U, by halves.
+
+    With H = S₁₁⁻¹ S₁₂ and P the inverse of the Schur complement, that of the last block of U,
+
+    S⁻¹ = [[S₁₁⁻¹ + H P Hᴴ, -H P], [-P Hᴴ, P]].
+    """
+    if U.shape[-1] <= LARGEST_SOLVED:
+        V = inverse_of_triangle(U, lower=False)
+        return matmul(V, adjoint(V))
+    first, corner, _, last = quarters(U)
+    V = inverse_of_triangle(first, lower=False)
+    H = matmul(V, corner)
+    P = _inverse_of_product(last)
+    right = -matmul(H, P)
+    return joined(matmul(V, adjoint(V)) - matmul(right, adjoint(H)), right, adjoint(right), P)
+
+
+def inverse_of_triangle(T: jax.Array, lower: bool, unit_diagonal: bool = False) -> jax.Array:
+    """The inverse of a triangle of T (..., n, n), of which the other triangle is not read."""
+    if T.shape[-1] <= LARGEST_SOLVED:
+        identity = jnp.eye(T.shape[-1], dtype=T.dtype)
+        return divided(T, identity, lower, unit_diagonal=unit_diagonal)
+    first, upper, below, last = quarters(T)
+    A = inverse_of_triangle(first, lower, unit_diagonal)
+    D = inverse_of_triangle(last, lower, unit_diagonal)
+    if lower:
+        return joined(A, jnp.zeros_like(upper), -matmul(D, matmul(below, A)), D)
+    return joined(A, -matmul(matmul(A, upper), D), jnp.zeros_like(below), D)
+
+
+def divided(
+    T: jax.Array,
+    B: jax.Array,
+    lower: bool = False,
+    transposed: bool = False,
+    adjointly: bool = False,
+    unit_diagonal: bool = False,
+) -> jax.Array:
+    """T⁻¹ B, or T⁻ᵀ B, or T⁻ᴴ B, of a triangle of T (..., n, n); the leading axes broadcast."""
+    batch = jnp.broadcast_shapes(T.shape[:-2], B.shape[:-2])
+    return lax.linalg.triangular_solve(
+        jnp.broadcast_to(T, (*batch, *T.shape[-2:])),
+        jnp.broadcast_to(B, (*batch, *B.shape[-2:])),
+        left_side=True,
+        lower=lower,
+        transpose_a=transposed or adjointly,
+        conjugate_a=adjointly,
+        unit_diagonal=unit_diagonal,
+    )
+
+
+def quarters(X: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The blocks X₁₁, X₁₂, X₂₁ and X₂₂ of X (..., n, n)."""
+    h = X.shape[-1] // 2
+    return X[..., :h, :h], X[..., :h, h:], X[..., h:, :h], X[..., h:, h:]
+
+
+def joined(A: jax.Array, B: jax.Array, C: jax.Array, D: jax.Array) -> jax.Array:
+    """The matrix [[A, B], [C, D]]."""
+    return jnp.concatenate(
+        [jnp.concatenate([A, B], axis=-1), jnp.concatenate([C, D], axis=-1)], axis=-2
+    )
+
+
+def transpose(X: jax.Array) -> jax.Array:
+    """Xᵀ, over the last two axes."""
+    return jnp.swapaxes(X, -1, -2)
+
+
+def adjoint(X: jax.Array) -> jax.Array:
+    """Xᴴ, over the last two axes."""
+    return jnp.conj(transpose(X))
+
+
+def diagonal(X: jax.Array) -> jax.Array:
+    """The diagonal of X (..., n, n), of which nothing else is read."""
+    n = X.shape[-1]
+    return X.reshape(*X.shape[:-2], n * n)[..., :: n + 1]

@@ -1,0 +1,144 @@
+"""The ring of derivatives of a function of a matrix.
+
+With R(z) = (z - X)⁻¹ and a contour around the spectrum of X, every derivative of f(X) is a sum of
+
+    Tₖ(X; E₁, …, Eₖ) = (1/2πi) ∮ f(z) R(z) E₁ R(z) E₂ ⋯ Eₖ R(z) dz,      T₀(X) = f(X).
+
+The family is closed. Since dR = R dX R, the differential in X is the sum of Tₖ₊₁ over the k + 1
+places where dX can stand; in Eⱼ, Tₖ is linear. Since a trace is cyclic, Tₖ is its own transpose:
+⟨Y, Tₖ(X; E₁, …, Eₖ)⟩ is linear in Eⱼ with coefficient Tₖ(X; Eⱼ₊₁, …, Eₖ, Yᵀ, E₁, …, Eⱼ₋₁)ᵀ. So one
+primitive has the derivatives of all orders, and no eigenvector is ever differentiated.
+
+Source: Higham, Functions of Matrices (2008), chapter 3; Kato, Perturbation Theory for Linear
+Operators (1995), chapter II.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxmatcalc._multilinear import Multilinear
+
+Array = jax.Array
+Along = Callable[..., Array | None]
+
+
+class Ring:
+    """One family Tₖ(given; X; E₁, …, Eₖ), as a primitive.
+
+    ``given`` are further operands, with ``ranks`` axes besides the batch: a decomposition of X at
+    hand, and what f depends on.
+
+    Args:
+        name: what it is called in a program.
+        evaluate: ``evaluate(given, X, Es, ranks=ranks, **params)``, the value.
+        along: ``along(given, X, Es, j, tangent, ranks=ranks, **params)``, the derivative along
+            operand j of those given, or None where it is zero. By default nothing given varies.
+        pull: ``pull(cotangent, given, X, Es, j, ranks=ranks, **params)``, its transpose.
+        entered: whether an interpreter may run the program of ``evaluate`` in the primitive's
+            place. It must then be linear step by step in every operand that may be a tangent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Array],
+        along: Along = lambda *operands, **params: None,
+        pull: Callable[..., Array] | None = None,
+        entered: bool = True,
+    ):
+        self._evaluate = evaluate
+        self._along = along
+        self._pull = pull
+        self._primitive = Multilinear(name, self._value, self._differential, self._transpose)
+        if not entered:
+            del self._primitive.primitive.program  # type: ignore[attr-defined]
+
+    def __call__(
+        self, given: Sequence[Array], ranks: Sequence[int], X: Array, *Es: Array, **params: Any
+    ) -> Array:
+        """Tₖ(given; X; E₁, …, Eₖ)."""
+        shapes = (*ranks, *[2] * (1 + len(Es)))
+        return self._primitive(shapes, *given, X, *Es, given=tuple(ranks), **params)
+
+    def _value(self, *operands: Array, given: tuple[int, ...], **params: Any) -> Array:
+        g = len(given)
+        return self._evaluate(operands[:g], operands[g], operands[g + 1 :], ranks=given, **params)
+
+    def _differential(
+        self,
+        primals: Sequence[Array],
+        tangents: Sequence[Any],
+        given: tuple[int, ...],
+        **params: Any,
+    ) -> Array | None:
+        g = len(given)
+        known, X, Es = primals[:g], primals[g], primals[g + 1 :]
+        T = functools.partial(self, known, given, X, **params)
+        terms = []
+        if tangents[g] is not None:
+            terms += [T(*Es[:p], tangents[g], *Es[p:]) for p in range(len(Es) + 1)]
+        for j, dE in enumerate(tangents[g + 1 :]):
+            if dE is not None:
+                terms.append(T(*Es[:j], dE, *Es[j + 1 :]))
+        for j, d in enumerate(tangents[:g]):
+            if d is not None:
+                term = self._along(known, X, Es, j, d, ranks=given, **params)
+                terms += [] if term is None else [term]
+        return functools.reduce(operator.add, terms) if terms else None
+
+    def _transpose(
+        self,
+        cotangent: Array,
+        operands: Sequence[Any],
+        k: int,
+        given: tuple[int, ...],
+        **params: Any,
+    ) -> Array:
+        g = len(given)
+        known, X, Es = operands[:g], operands[g], operands[g + 1 :]
+        if k < g:
+            assert self._pull is not None
+            return self._pull(cotangent, known, X, Es, k, ranks=given, **params)
+        j = k - g - 1
+        cycle = *Es[j + 1 :], transposed(cotangent), *Es[:j]
+        return transposed(self(known, given, X, *cycle, **params))
+
+
+def transposed(X: Array) -> Array:
+    """Xᵀ of X (..., m, n)."""
+    return jnp.swapaxes(X, -1, -2)
+
+
+def adjoint(X: Array) -> Array:
+    """Xᴴ of X (..., m, n)."""
+    return jnp.conj(transposed(X))
+
+
+def symmetrised(X: Array) -> Array:
+    """(X + Xᴴ) / 2 of X (..., n, n), without overflow."""
+    return X / 2 + adjoint(X) / 2
+
+
+def over_batch(function: Callable[..., Array], *operands: Array, ranks: Sequence[int]) -> Array:
+    """``function`` of single operands, over their leading axes, which broadcast.
+
+    An axis of size 1 is not mapped: what depends on such operands only is computed once.
+    """
+    if operands[0].ndim == ranks[0]:
+        return function(*operands)
+    size = max(X.shape[0] for X in operands)
+    if any(X.shape[0] == 0 for X in operands):
+        size = 0
+    alone = [X.shape[0] == 1 and size != 1 for X in operands]
+    inner = functools.partial(over_batch, function, ranks=ranks)
+    if size == 1:
+        return inner(*(X[0] for X in operands))[None]
+    given = [X[0] if a else X for X, a in zip(operands, alone, strict=True)]
+    return jax.vmap(inner, in_axes=[None if a else 0 for a in alone])(*given)
