@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmatcalc import _jax, ops
+from jaxmatcalc._precision import matmul
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ def _trace(X: Any, *offset: Any) -> jax.Array:
 
 def _inverse_times(A: Any, B: Any) -> jax.Array:
     """solve, with the inverse as a factor that the derivative can name."""
-    return jnp.matmul(ops.inv(A), B, precision=jax.lax.Precision.HIGHEST)
+    return matmul(ops.inv(A), B)
+
+
+def _kron(A: Any, B: Any) -> jax.Array:
+    """The product of two matrices; the library's own takes other ranks as well."""
+    return ops.kron(A, B) if A.ndim == B.ndim == 2 else jnp.kron(A, B)
 
 
 _CALLS: dict[str, list[_Call]] = {
@@ -50,7 +56,7 @@ _CALLS: dict[str, list[_Call]] = {
     "solve": [_Call(jnp.linalg.solve, ops.solve)],
     "trace": [_Call(jnp.trace, _trace)],
     "norm": [_Call(jnp.linalg.norm, _norm)],
-    "kron": [_Call(jnp.kron, ops.kron)],
+    "kron": [_Call(jnp.kron, _kron)],
 }
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc.interpret.known import Known
-from jaxmatcalc.linear.contraction import close, dense_sum, densified
+from jaxmatcalc.linear.contraction import close, contract, dense_sum, densified
 from jaxmatcalc.linear.merge import merge
 from jaxmatcalc.linear.term import Factor, Group, Misaligned, Term, flat, fresh, identify, refine
 
@@ -102,7 +102,7 @@ def masked(term: Term, mask: Known) -> Term:
         return multiplied(term, Known(one, mask.shape, mask.axes, ()))
     axes = [(a, a) for a in range(len(term.out))] if mask.shape else []
     out, _, factors, in_ = join(term, mask, axes)
-    *rest, chosen = factors
+    *rest, chosen = map(_single, factors)
     within = [f for f in rest if f.labels and set(f.labels) <= set(chosen.labels)]
     rest = [f for f in rest if not (f.labels and set(f.labels) <= set(chosen.labels))]
     value: Any = jnp.ones((), _float(within))
@@ -112,6 +112,18 @@ def masked(term: Term, mask: Known) -> Term:
         value = value * array.reshape([k.size if k in f.labels else 1 for k in chosen.labels])
     value = jnp.where(chosen.array, value, jnp.zeros((), value.dtype))
     return close(Term((*rest, Factor(value, chosen.labels)), out, in_))
+
+
+def _single(factor: Factor) -> Factor:
+    """The factor with each label once: where a label is repeated only the diagonal counts."""
+    labels = tuple(dict.fromkeys(factor.labels))
+    if len(labels) == len(factor.labels):
+        return factor
+    array = jnp.asarray(factor.array)
+    if array.dtype == bool:
+        numbers = contract([Factor(array.astype(np.int32), factor.labels)], labels)
+        return Factor(numbers != 0, labels)
+    return Factor(contract([factor], labels), labels)
 
 
 def _scalar_masked(term: Term, mask: Known, one: Any) -> Term:

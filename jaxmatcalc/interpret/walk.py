@@ -14,8 +14,8 @@ from jaxmatcalc.interpret.known import Known, run
 from jaxmatcalc.interpret.rules import RULES, Value
 from jaxmatcalc.interpret.tangent import Tangent
 from jaxmatcalc.linear.contraction import dense_sum
-from jaxmatcalc.linear.operator import LinearOperator
 from jaxmatcalc.linear.kinds import kind
+from jaxmatcalc.linear.operator import LinearOperator
 from jaxmatcalc.linear.term import Factor, Term, flat, fresh, shape
 
 # Flat arrays to (results, further results that are not differentiated)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmatcalc import _checks
+from jaxmatcalc._precision import matmul, vdot
 from jaxmatcalc.linear import contraction, packing, solving, woodbury
 from jaxmatcalc.linear.commuting import layout
 from jaxmatcalc.linear.term import Array, Misaligned, Term, relabelled
@@ -188,8 +189,8 @@ def _solved(op: LinearOperator, b: Array, name: str) -> Array:
     base, U, V = _parts(op)
     Y, C = _capacitance(base, U, V)
     z = _solution(base, b, None, "gen")
-    inner = jnp.linalg.solve(C.astype(b.dtype), _product(V.T, z.reshape(-1)))
-    return z - _product(Y, inner).reshape(z.shape)
+    inner = jnp.linalg.solve(C.astype(b.dtype), matmul(V.T, z.reshape(-1)))
+    return z - matmul(Y, inner).reshape(z.shape)
 
 
 def _parts(op: LinearOperator) -> tuple[LinearOperator, Array, Array]:
@@ -207,10 +208,7 @@ def _capacitance(base: LinearOperator, U: Array, V: Array) -> tuple[Array, Array
         return _solution(base, column.reshape(base.out_shape), None, "gen").reshape(-1)
 
     Y = jax.vmap(solved, 1, 1)(U)
-    return Y, jnp.eye(U.shape[1], dtype=Y.dtype) + _product(V.T, Y)
-
-
-_product = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+    return Y, jnp.eye(U.shape[1], dtype=Y.dtype) + matmul(V.T, Y)
 
 
 def logabsdet(
@@ -246,7 +244,7 @@ def _logabsdet_rule(name: str, primals: Any, tangents: Any) -> Any:
 def inv_quad(op: LinearOperator, y: Array, assume_a: str) -> Array:
     """yᴴ A⁻¹ y."""
     x = solve(op, y, None, False, assume_a)
-    return jnp.vdot(y, x, precision=lax.Precision.HIGHEST)
+    return vdot(y, x)
 
 
 def inv_quad_logdet(op: LinearOperator, y: Array, assume_a: str) -> tuple[Array, Array]:

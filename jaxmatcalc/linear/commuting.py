@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 
+from jaxmatcalc._precision import along
 from jaxmatcalc.linear import resolvent, schur
 from jaxmatcalc.linear.kinds import (
     aligned,
@@ -194,10 +194,10 @@ class Commuting:
         grid = schur.combined([w for w, _ in found], self.scales, self.layout.exponents)
         x = self._gathered(b)
         for axis, (_, q) in enumerate(found):
-            x = x if q is None else _along(q.conj().T, x, axis)
+            x = x if q is None else along(q.conj().T, x, axis)
         x = x / grid[..., None]
         for axis, (_, q) in enumerate(found):
-            x = x if q is None else _along(q, x, axis)
+            x = x if q is None else along(q, x, axis)
         return self._scattered(x)
 
     def solve_schur(self, b: Array) -> Array:
@@ -249,9 +249,3 @@ class Commuting:
         weight = Factor((1 / grid).reshape([k.size for k in eigen]), tuple(eigen))
         columns = tuple(tuple(column_of.get(k, k) for k in group) for group in rows)
         return [Term((weight, *factors), rows, columns)]
-
-
-def _along(matrix: Array, x: Array, axis: int) -> Array:
-    """A matrix times x along an axis."""
-    product = jnp.tensordot(matrix, x, (1, axis), precision=lax.Precision.HIGHEST)
-    return jnp.moveaxis(product, 0, axis)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxmatcalc._precision import einsum
 from jaxmatcalc.linear.term import (
     Array,
     Factor,
@@ -142,7 +143,7 @@ def contract(factors: Sequence[Factor], result: Group) -> Array:
     for f in _absorbed(factors):
         operands.append(jnp.asarray(f.array, dtype))
         operands.append([number.setdefault(k, len(number)) for k in f.labels])
-    return jnp.einsum(*operands, [number[k] for k in result], precision=lax.Precision.HIGHEST)
+    return einsum(*operands, [number[k] for k in result])
 
 
 # Entries from which a transpose is kept apart from the loop that reads it

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 
+from jaxmatcalc._precision import matmul
 from jaxmatcalc.linear.kinds import (
     component_matrix,
     intervals,
@@ -38,8 +38,6 @@ from jaxmatcalc.linear.term import (
     flat,
     shape,
 )
-
-_HIGHEST = lax.Precision.HIGHEST
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,11 @@ class Crossed:
         """ρV + s M Vᵀ M = B by 2 × 2 systems, ρ Yᵢⱼ + cᵢⱼ Yⱼᵢ = B'ᵢⱼ: symmetric and skew parts."""
         u, z, c = self._svd()
         n = u.shape[0]
-        y = jnp.matmul(jnp.matmul(u.T, b.reshape(n, n), precision=_HIGHEST), z, precision=_HIGHEST)
+        y = matmul(matmul(u.T, b.reshape(n, n)), z)
         even, odd = (y + y.T) / 2, (y - y.T) / 2
         skew = jnp.where(jnp.eye(n, dtype=bool), 1, self.shift - c)  # odd is 0 on the diagonal
         y = even / (self.shift + c) + odd / skew
-        x = jnp.matmul(jnp.matmul(u, y, precision=_HIGHEST), z.T, precision=_HIGHEST)
+        x = matmul(matmul(u, y), z.T)
         return x.reshape(shape(self.term.in_))
 
     def solve_schur(self, b: Array) -> Array:
@@ -95,8 +93,8 @@ class Crossed:
         m1, m2 = self.matrices()
         n = m1.shape[0]
         g = b.reshape(n, n)
-        moved = jnp.matmul(jnp.matmul(m1, g.T, precision=_HIGHEST), m2.T, precision=_HIGHEST)
-        products = [jnp.matmul(m1, m2, precision=_HIGHEST), jnp.matmul(m2, m1, precision=_HIGHEST)]
+        moved = matmul(matmul(m1, g.T), m2.T)
+        products = [matmul(m1, m2), matmul(m2, m1)]
         x = solve_triangular_sum(
             products,
             [-(self.scale**2), self.shift**2],
@@ -138,7 +136,7 @@ class Crossed:
         if name == "eigen":
             mu = jnp.linalg.svd(m1, compute_uv=False) ** 2
         else:
-            mu = jnp.diagonal(schur(jnp.matmul(m1, m2, precision=_HIGHEST))[0])
+            mu = jnp.diagonal(schur(matmul(m1, m2))[0])
         pairs = self.shift**2 - self.scale**2 * jnp.outer(mu, mu)
         upper = jnp.triu(jnp.ones(pairs.shape, bool), 1)
         logs = jnp.log(jnp.abs(jnp.where(upper, pairs, 1)))

@@ -28,10 +28,9 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxmatcalc._multilinear import Multilinear
+from jaxmatcalc._precision import einsum, matmul
 from jaxmatcalc.linear.schur import combined
 from jaxmatcalc.linear.term import Array
-
-_HIGHEST = lax.Precision.HIGHEST
 
 # What stands in a place of a chain, where it is not the number of an operand
 _IDENTITY, _ITSELF, _HOLE = -3, -2, -1
@@ -188,10 +187,10 @@ def _evaluate_one(form: Form, word: Word, hole: Hole, *arrays: Array) -> Array:
             elif entry >= 0 and Q is not None:
                 parts += [_product(Q.conj().T, operands[entry], Q), pair]
     if hole is None:
-        return jnp.einsum(*parts, [], precision=_HIGHEST)
+        return einsum(*parts, [])
     place, i = hole
     ends = list(dict.fromkeys([index[place][i], index[(place + 1) % len(word)][i]]))
-    G = jnp.einsum(*parts, ends, precision=_HIGHEST)
+    G = einsum(*parts, ends)
     Q = basis[i]
     if Q is None:
         return G
@@ -214,7 +213,7 @@ def _indices(form: Form, word: Word) -> list[list[int]]:
 
 
 def _product(*factors: Array) -> Array:
-    return functools.reduce(functools.partial(jnp.matmul, precision=_HIGHEST), factors)
+    return functools.reduce(matmul, factors)
 
 
 def _differential(

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmatcalc import _checks
+from jaxmatcalc._precision import along
 from jaxmatcalc.linear.term import Array
-
-_HIGHEST = lax.Precision.HIGHEST
 
 
 def schur(a: Array) -> tuple[Array, Array]:
@@ -38,10 +37,10 @@ def solve_triangular_sum(
     forms = [schur(m) for m in matrices]
     x = b.astype(jnp.result_type(b, *(t for t, _ in forms)))
     for axis, (_, q) in enumerate(forms):
-        x = _along(q.conj().T, x, axis)
+        x = along(q.conj().T, x, axis)
     x = _back_substitute([t for t, _ in forms], list(scales), list(exponents), x)
     for axis, (_, q) in enumerate(forms):
-        x = _along(q, x, axis)
+        x = along(q, x, axis)
     is_real = not any(map(jnp.iscomplexobj, (b, *matrices, *scales)))
     return x.real.astype(b.dtype) if is_real else x
 
@@ -68,11 +67,6 @@ def combined(
     return jnp.broadcast_to(sum(products[1:], products[0]), [len(w) for w in spectra])
 
 
-def _along(matrix: Array, x: Array, axis: int) -> Array:
-    """A matrix times x along an axis."""
-    return jnp.moveaxis(jnp.tensordot(matrix, x, (1, axis), precision=_HIGHEST), 0, axis)
-
-
 def _back_substitute(
     forms: list[Array], scales: list[Array], exponents: list[tuple[int, ...]], g: Array
 ) -> Array:
@@ -88,13 +82,13 @@ def _back_substitute(
 
     def step(count: Array, x: Array) -> Array:
         j = n - 1 - count
-        reached = jnp.tensordot(last[j], x, (0, axis), precision=_HIGHEST)  # x is 0 before j
+        reached = along(last[j][None], x, axis).squeeze(axis)  # x is 0 before j
         right = lax.dynamic_index_in_dim(g, j, axis, keepdims=False)
         for s, e in zip(scales, exponents, strict=True):
             if e[-1]:
                 moved = reached
                 for k, power in enumerate(e[:-1]):
-                    moved = _along(rest[k], moved, k) if power else moved
+                    moved = along(rest[k], moved, k) if power else moved
                 right = right - s * moved
         pivots = [s * last[j, j] if e[-1] else s for s, e in zip(scales, exponents, strict=True)]
         found = _back_substitute(rest, pivots, shorter, right)

@@ -28,13 +28,11 @@ def expm(X: Array) -> Array:
     halvings = jnp.where(jnp.isfinite(halvings), halvings, 0)
     Y = _pade(X * jnp.exp2(-halvings).astype(X.dtype), degree)
 
-    squared = lax.while_loop(
-        lambda state: state[0] < halvings,
-        lambda state: (state[0] + 1, matmul(state[1], state[1])),
-        (0 * halvings, Y),
-    )[1]
-    # Out of range, inf - inf and 0 · inf are NaN. Then the squares are taken again, of a matrix
-    # that is divided by a power of 2 each time.
+    squared = lax.while_loop(lambda state: state[0] < halvings, _bounded_square, (0 * halvings, Y))[
+        1
+    ]
+    # Out of range, ∞ - ∞ is NaN. Then the squares are taken again, of a matrix that is divided by a
+    # power of 2 each time; what is lost there beside the largest entry stays NaN.
     again = jnp.where(jnp.any(jnp.isnan(squared)), halvings, 0)
     _, Z, exponent = lax.while_loop(
         lambda state: state[0] < again, _scaled_square, (0 * again, Y, 0 * again)
@@ -42,7 +40,18 @@ def expm(X: Array) -> Array:
     for _ in range(3):
         step = jnp.clip(exponent, -1000, 1000) if degree == 13 else jnp.clip(exponent, -120, 120)
         Z, exponent = Z * jnp.exp2(step).astype(Z.dtype), exponent - step
-    return jnp.where(jnp.isnan(squared) & (again > 0), Z, squared)
+    return jnp.where(jnp.isnan(squared) & (again > 0) & (Z != 0), Z, squared)
+
+
+def _bounded_square(state: Any) -> Any:
+    """The square, where ∞ stands for a number so large that 0 times it is 0."""
+    i, Y = state
+    top = float(jnp.finfo(Y.dtype).max)
+    if jnp.iscomplexobj(Y):
+        Y = lax.complex(jnp.clip(jnp.real(Y), -top, top), jnp.clip(jnp.imag(Y), -top, top))
+    else:
+        Y = jnp.clip(Y, -top, top)
+    return i + 1, matmul(Y, Y)
 
 
 def _scaled_square(state: Any) -> Any:

@@ -39,7 +39,7 @@ def _value(
         if not Es:
             return program(X)
         if len(Es) == 1:
-            return jax.jvp(program, (X,), Es)[1]
+            return _where_finite(*jax.jvp(program, (X,), Es))
         return _last_block(program, X, Es, jnp.ones((), X.dtype) if name == "expm" else _size(X))
 
     return over_batch(one, X, *Es, ranks=[2] * (1 + len(Es)))
@@ -57,10 +57,16 @@ def _last_block(
         [X if j == i else scaled[i] if j == i + 1 else zero for j in range(k + 1)]
         for i in range(k + 1)
     ]
-    result = program(jnp.block(rows))[:n, k * n :]
+    value = program(jnp.block(rows))
+    result = _where_finite(value, value[:n, k * n :])
     for size in sizes:
         result = result * size
     return result
+
+
+def _where_finite(value: Array, derivative: Array) -> Array:
+    """The derivative, and NaN where the value is out of range or does not exist."""
+    return jnp.where(jnp.all(jnp.isfinite(value)), derivative, jnp.nan)
 
 
 def _size(E: Array) -> Array:

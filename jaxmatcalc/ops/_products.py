@@ -1,38 +1,18 @@
-"""Matrix products of the closed-form rules, at the highest precision unless the user chose one.
-
-The default precision of a GPU or TPU rounds the factors to TF32 or bfloat16, which would leave a
-derivative with three digits where its value has seven. So JAX's default is not taken, but a choice
-is: under `jax.default_matmul_precision(...)` (or `jax_default_matmul_precision`) every product
-here has that precision.
-"""
+"""The products that the closed-form rules are written in."""
 
 from __future__ import annotations
 
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from jaxmatcalc._precision import einsum, matmul
 
-def _precision() -> lax.Precision | None:
-    """None leaves the choice to JAX, which takes the user's."""
-    chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
-    return lax.Precision.HIGHEST if chosen is None else None
-
-
-def einsum(*operands: Any, optimize: Any = "auto") -> jax.Array:
-    """`jax.numpy.einsum` at the precision of the rules."""
-    return jnp.einsum(*operands, optimize=optimize, precision=_precision())
-
-
-def matmul(A: jax.Array, B: jax.Array) -> jax.Array:
-    """`jax.numpy.matmul` at the precision of the rules."""
-    return jnp.matmul(A, B, precision=_precision())
+__all__ = ["einsum", "matmul", "product_rule", "trace_of_product"]
 
 
 def trace_of_product(A: jax.Array, B: jax.Array) -> jax.Array:

@@ -69,7 +69,7 @@ def expm(X: Any, *, assume_a: str = "gen") -> jax.Array:
     exp X = Σₖ Xᵏ / k!, with differential ∫₀¹ exp((1 - t) X) dX exp(t X) dt.
 
     Norms of any size are taken; where an entry is out of range it is ±inf, and the derivative is
-    then inf or NaN. As with every method by scaling and squaring, the result is that of a
+    then NaN. As with every method by scaling and squaring, the result is that of a
     matrix within rounding of X in norm: entries that matter must not be lost beside the largest.
     Derivatives of all orders are exact, at repeated eigenvalues too.
 

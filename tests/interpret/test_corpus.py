@@ -91,7 +91,7 @@ CASES = {
         "block diagonal",
         (),
     ),
-    "Σx⁴ + (Σx)²": (lambda x: jnp.sum(x**4) + jnp.sum(x) ** 2, y6, "low-rank + diagonal", ()),
+    "Σx⁴ + (Σx)²": (lambda x: jnp.sum(x**4) + jnp.sum(x) ** 2, y6, "diagonal + low-rank", ()),
     "Σ exp(sin x) x": (lambda x: jnp.sum(jnp.exp(jnp.sin(x)) * x), y6, "diagonal", ()),
     "mean and variance": (lambda x: jnp.mean(x) ** 3 + jnp.var(x), y6, "low-rank + identity", ()),
     "‖X‖": (jnp.linalg.norm, X, "low-rank + identity", ()),

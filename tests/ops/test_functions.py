@@ -125,6 +125,7 @@ def test_expm_of_large_norm(float_dtype, close):
     same, opposite = jnp.full((2, 2), 800.0, float_dtype), jnp.asarray([[1, -1], [-1, 1]])
     assert (expm(same) == jnp.inf).all()
     np.testing.assert_array_equal(expm(same * opposite), np.inf * opposite)
+    assert jnp.isnan(jax.jvp(expm, (same,), (same,))[1]).all()
     nilpotent = jnp.asarray([[0, 1e30], [0, 0]], float_dtype)
     close(expm(nilpotent), np.asarray([[1, 1e30], [0, 1]], float_dtype))
     angle = 2.0**17
