@@ -7,6 +7,7 @@ supported versions, or is private, is named here once and nowhere else.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ import numpy as np
 from jax._src import source_info_util
 from jax.extend import core
 from jax.interpreters import partial_eval
+
+# A line of ours is no line of the user's: fallbacks and errors name the one that called us.
+source_info_util.register_exclusion(os.path.dirname(__file__) + os.sep)
 
 Jaxpr = Any  # a jaxpr without constants: jax.extend.core.Jaxpr
 Eqn = Any

@@ -33,6 +33,8 @@ class Multilinear:
             None where it is zero; a tangent that is zero comes as None.
         transpose: ``transpose(cotangent, operands, k, **params)``, the cotangent of operand k, in
             which the function is linear and which is None.
+        entered: whether an interpreter may run the program of `evaluate` in the primitive's place.
+            It must then be linear step by step in every operand that may be a tangent.
 
     The parameters must be hashable.
     """
@@ -43,6 +45,7 @@ class Multilinear:
         evaluate: Callable[..., Array],
         differential: Callable[..., Array | None],
         transpose: Callable[..., Array],
+        entered: bool = True,
     ):
         self.primitive = core.Primitive(name)
         self._evaluate = evaluate
@@ -52,8 +55,8 @@ class Multilinear:
         def program(*operands: Array, ranks: Ranks, params: Any) -> Array:
             return evaluate(*operands, **dict(params))
 
-        # what an interpreter may run in the primitive's place
-        self.primitive.program = program  # type: ignore[attr-defined]
+        if entered:
+            self.primitive.program = program  # type: ignore[attr-defined]
         self.primitive.def_impl(jax.jit(program, static_argnames=("ranks", "params")))
         self.primitive.def_abstract_eval(functools.cache(_abstract(program)))
         mlir.register_lowering(self.primitive, mlir.lower_fun(program, multiple_results=False))

@@ -194,7 +194,9 @@ def _select(eqn: Any, which: Value, *cases: Value) -> Tangent | None:
     for k, case in enumerate(cases):
         if isinstance(case, Tangent):
             mask = stretched(_equals(which, k), tuple(aval.shape))
-            pieces.append(_spread(case, aval).map(lambda t, mask=mask: masked(t, mask), aval))
+            pieces.append(
+                _spread(case, aval).map(lambda t, mask=mask: masked(t, mask, aval.dtype), aval)
+            )
     return add(pieces, aval)
 
 

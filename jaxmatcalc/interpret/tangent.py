@@ -93,19 +93,19 @@ def multiplied(term: Term, known: Known) -> Term:
     return close(Term(factors, out, in_))
 
 
-def masked(term: Term, mask: Known) -> Term:
+def masked(term: Term, mask: Known, dtype: Any) -> Term:
     """Where `mask` is false the entry is zero, whatever the factors hold there (inf, NaN)."""
     if mask.has_delta or not mask.varying:
         one = jnp.where(mask.array, 1.0, 0.0) if not mask.has_delta else np.asarray(1)
         if not mask.has_delta:
-            return _scalar_masked(term, mask, one)
+            return _scalar_masked(term, mask, one.astype(dtype))
         return multiplied(term, Known(one, mask.shape, mask.axes, ()))
     axes = [(a, a) for a in range(len(term.out))] if mask.shape else []
     out, _, factors, in_ = join(term, mask, axes)
     *rest, chosen = map(_single, factors)
     within = [f for f in rest if f.labels and set(f.labels) <= set(chosen.labels)]
     rest = [f for f in rest if not (f.labels and set(f.labels) <= set(chosen.labels))]
-    value: Any = jnp.ones((), _float(within))
+    value: Any = jnp.ones((), _float(within, dtype))
     for f in within:
         order = [f.labels.index(k) for k in chosen.labels if k in f.labels]
         array = jnp.transpose(f.array, order)
@@ -130,14 +130,14 @@ def _scalar_masked(term: Term, mask: Known, one: Any) -> Term:
     """A condition that is the same everywhere: the smallest factor carries it."""
     factors = sorted(term.factors, key=lambda f: f.size)
     if not factors:
-        return close(term.times(one.astype(_float([]))))
+        return close(term.times(one))
     first = factors[0]
     value = jnp.where(mask.array, jnp.asarray(first.array), 0)
     return close(Term((first._replace(array=value), *factors[1:]), term.out, term.in_))
 
 
-def _float(factors: Sequence[Factor]) -> Any:
-    return jnp.result_type(*(f.array for f in factors)) if factors else jnp.float32
+def _float(factors: Sequence[Factor], dtype: Any) -> Any:
+    return jnp.result_type(*(f.array for f in factors)) if factors else dtype
 
 
 def reshaped(term: Term, new_shape: tuple[int, ...]) -> Term:

@@ -41,8 +41,7 @@ class Ring:
         along: ``along(given, X, Es, j, tangent, ranks=ranks, **params)``, the derivative along
             operand j of those given, or None where it is zero. By default nothing given varies.
         pull: ``pull(cotangent, given, X, Es, j, ranks=ranks, **params)``, its transpose.
-        entered: whether an interpreter may run the program of ``evaluate`` in the primitive's
-            place. It must then be linear step by step in every operand that may be a tangent.
+        entered: whether an interpreter may run the program of ``evaluate``, as in `Multilinear`.
     """
 
     def __init__(
@@ -56,9 +55,8 @@ class Ring:
         self._evaluate = evaluate
         self._along = along
         self._pull = pull
-        self._primitive = Multilinear(name, self._value, self._differential, self._transpose)
-        if not entered:
-            del self._primitive.primitive.program  # type: ignore[attr-defined]
+        rules = self._value, self._differential, self._transpose
+        self._primitive = Multilinear(name, *rules, entered=entered)
 
     def __call__(
         self, given: Sequence[Array], ranks: Sequence[int], X: Array, *Es: Array, **params: Any
