@@ -56,7 +56,7 @@ class Settings:
     compiles: int
 
 
-FULL = Settings(budget=20.0, fewest=5, most=200, compiles=5)
+FULL = Settings(budget=10.0, fewest=5, most=200, compiles=3)
 QUICK = Settings(budget=2.0, fewest=3, most=50, compiles=1)
 
 

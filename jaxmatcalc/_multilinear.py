@@ -86,7 +86,9 @@ class Multilinear:
         value = self.primitive.bind(*primals, ranks=ranks, params=params)
         known = [None if isinstance(t, ad.Zero) else t for t in tangents]
         tangent = self._differential(list(primals), known, **dict(params))
-        return value, ad.Zero.from_primal_value(value) if tangent is None else tangent
+        if tangent is None:
+            tangent = ad.Zero.from_primal_value(value)  # type: ignore[attr-defined]
+        return value, tangent
 
     def _pullback(self, cotangent: Any, *operands: Any, ranks: Ranks, params: Any) -> list[Any]:
         linear = [k for k, X in enumerate(operands) if ad.is_undefined_primal(X)]

@@ -84,7 +84,7 @@ def _cubic(X):
 
 
 def _near_one(operation, X):
-    return operation(eye(len(X)) + X / 8)
+    return operation(jnp.eye(len(X), dtype=X.dtype) + X / 8)
 
 
 def _power_series(coefficients, X):

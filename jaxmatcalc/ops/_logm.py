@@ -18,7 +18,7 @@ from jaxmatcalc.ops._sqrtm import sqrtm
 
 Array = jax.Array
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_COUNT = 8  # nodes of the quadrature
 _LARGEST = 0.34  # the 1-norm of A up to which eight nodes are right to rounding
 _LONGEST = 60
 
@@ -45,6 +45,7 @@ def logm(X: Array) -> Array:
 
 def _near_identity(A: Array) -> Array:
     """log(I + A) of small A."""
-    nodes, weights = (jnp.asarray(x / 2, A.dtype)[:, None, None] for x in (1 + _NODES, _WEIGHTS))
+    places, weights = np.polynomial.legendre.leggauss(_COUNT)
+    nodes, weights = (jnp.asarray(x / 2, A.dtype)[:, None, None] for x in (1 + places, weights))
     shifted = jnp.eye(A.shape[-1], dtype=A.dtype) + nodes * A
     return jnp.sum(weights * jnp.linalg.solve(shifted, jnp.broadcast_to(A, shifted.shape)), axis=0)

@@ -73,35 +73,3 @@ def agree(close, every_mode):
             close(hessian, expected[2], digits_lost)
 
     return compare
-
-
-@pytest.fixture(scope="session")
-def every_program(close):
-    """every_program(f, X): jit, vmap, grad of vmap, and scan give what a loop over X gives.
-
-    f maps one matrix to an array; X is a batch of matrices.
-    """
-
-    def compare(f, X):
-        def total(x):
-            return jnp.sum(jnp.real(f(x) * jnp.conj(f(x))))
-
-        def carried(X):
-            return jax.lax.scan(lambda s, x: (s + total(x), f(x)), 0 * total(X[0]), X)
-
-        one = jax.jit(lambda x: (f(x), jax.grad(total)(x)))
-        values, gradients = map(np.stack, zip(*map(one, X), strict=True))
-        close(jax.vmap(f)(X), values)
-        mapped, summed, scanned, through_scan = jax.jit(
-            lambda X: (
-                jax.vmap(jax.grad(total))(X),
-                jax.grad(lambda X: jnp.sum(jax.vmap(total)(X)))(X),
-                carried(X)[1],
-                jax.grad(lambda X: carried(X)[0])(X),
-            )
-        )(X)
-        close(scanned, values)
-        for gradient in (mapped, summed, through_scan):
-            close(gradient, gradients)
-
-    return compare

@@ -52,7 +52,3 @@ def test_half_precision(covariance):
     assert L.dtype == jnp.bfloat16
     exact = np.linalg.cholesky(np.asarray(S, np.float64))
     np.testing.assert_allclose(np.asarray(L, np.float64), exact, atol=2**-7 * abs(exact).max())
-
-
-def test_in_every_program(every_program, covariance):
-    every_program(cholesky, covariance(3, 2))

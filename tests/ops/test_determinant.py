@@ -190,12 +190,6 @@ def test_half_precision_is_factored_in_single(dtype, sample):
     np.testing.assert_allclose(np.asarray(gradient, np.float64), exact, atol=eps * abs(exact).max())
 
 
-def test_in_every_program(every_program, sample):
-    X = sample(3, 4, 4)
-    every_program(ops.det, X / 4)
-    every_program(lambda X: jnp.stack(ops.slogdet(X)) * ops.logdet(X), X)
-
-
 @pytest.mark.parametrize("shape", [(6, 6), (3, 6, 6)])
 @pytest.mark.parametrize("f", [ops.logdet, lambda X: ops.slogdet(X)[1]], ids=["logdet", "slogdet"])
 def test_value_and_gradient_factor_once(f, shape):

@@ -18,7 +18,8 @@ import jaxmatcalc as jmc
 from jaxmatcalc import identities
 from jaxmatcalc.identities.sample import draw
 
-OPERATIONS = identities.operations()
+# One comparison for each operation and what it is told of its matrix
+OPERATIONS = {(entry.name, entry.assume_a): entry for entry in identities.operations()}.values()
 MODES = (jax.jacfwd, jax.jacrev)
 STEPS = np.array([0.0, 0.25, 0.5])
 

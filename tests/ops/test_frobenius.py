@@ -127,10 +127,3 @@ def test_promotion():
     assert ops.frobenius_norm(X.astype(jnp.float16)) == 128
     assert ops.squared_frobenius_norm(X.astype(jnp.float16)) == 16384
     assert jax.grad(ops.frobenius_norm)(X.astype(jnp.float16)).dtype == jnp.float16
-
-
-def test_in_every_program(every_program, sample):
-    X, B = sample(3, 2, 3), sample(2, 3, seed=1)
-    every_program(ops.frobenius_norm, X)
-    every_program(ops.squared_frobenius_norm, X)
-    every_program(lambda X: ops.frobenius_inner(X, B), X)

@@ -166,11 +166,10 @@ def test_powers_of_integers_and_long_powers(float_dtype):
 
 
 @functions
-def test_shapes_and_programs(function, general, every_program):
+def test_empty_shapes(function):
     assert function(jnp.zeros((0, 0))).shape == (0, 0)
     assert function(jnp.ones((0, 2, 2))).shape == (0, 2, 2)
     assert jax.grad(lambda X: function(X).sum())(jnp.ones((0, 2, 2))).shape == (0, 2, 2)
-    every_program(function, jnp.stack([general(2, seed=i) for i in range(3)]))
 
 
 @functions

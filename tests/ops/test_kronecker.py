@@ -75,11 +75,6 @@ def test_promotes_and_keeps_integers(sample):
     assert ops.kron(ones.astype(jnp.bfloat16), ones).dtype == jnp.bfloat16
 
 
-def test_in_every_program(every_program, sample):
-    B = sample(1, 2)
-    every_program(lambda X: ops.kron(X, B, X), sample(3, 2, 2))
-
-
 def plain_sum(A, B, C):
     I, J, K = (np.eye(len(X)) for X in (A, B, C))
     return (
@@ -114,11 +109,6 @@ def test_derivatives_of_sum_and_khatri_rao(agree, sample):
     A, B, C = sample(2, 2), sample(3, 3), sample(1, 1)
     agree(lambda X: kron_sum(A, X * X, C), lambda X: plain_sum(A, X * X, C), B)
     agree(lambda X: khatri_rao(X, X[:1]), lambda X: plain_khatri_rao(X, X[:1]), sample(2, 2))
-
-
-def test_sum_and_khatri_rao_in_every_program(every_program, sample):
-    every_program(lambda X: kron_sum(X, X), sample(3, 2, 2))
-    every_program(lambda X: khatri_rao(X, X), sample(3, 2, 2))
 
 
 def test_factors_that_do_not_fit():

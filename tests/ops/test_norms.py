@@ -121,11 +121,6 @@ def test_one_decomposition_for_value_and_gradient(norm, sample):
 
 
 @norms
-def test_in_every_program(norm, every_program, sample):
-    every_program(norm, sample(3, 2, 3))
-
-
-@norms
 def test_narrow_dtypes_and_integers(norm):
     X = jnp.array([[3, 0], [0, 4]])
     assert norm(X).dtype == jnp.linalg.norm(X).dtype

@@ -130,12 +130,6 @@ def test_half_precision_is_factored_in_single(covariance):
     np.testing.assert_allclose(float(logdet(S, "pos")), exact, rtol=2**-8)
 
 
-def test_in_every_program(every_program, covariance):
-    S = covariance(3, 2)
-    every_program(lambda S: logdet(S, "pos") * inv(S, "pos"), S)
-    every_program(lambda S: solve(S, jnp.ones(2, S.dtype), "pos"), S)
-
-
 @pytest.mark.parametrize("shape", [(6, 6), (3, 6, 6), (200, 200)])
 def test_value_and_gradient_factor_once(shape):
     X = jax.ShapeDtypeStruct(shape, jnp.float32)

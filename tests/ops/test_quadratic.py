@@ -97,13 +97,6 @@ def test_a_matrix_that_is_not_positive_definite_harms_no_other(close):
     close(quadratic[::2], np.asarray([2, 1], A.dtype))
 
 
-@words
-def test_in_every_program(word, matrix, every_program, sample):
-    y = sample(2)
-    every_program(lambda A: jnp.stack(inv_quad_logdet(A, y, word)), matrix(word, 3, 2))
-    every_program(lambda x: quadratic_form(x, matrix(word, 2)), sample(3, 2, square=False))
-
-
 @pytest.mark.parametrize(
     ("word", "routine", "other"), [("gen", "getrf", "potrf"), ("pos", "potrf", "getrf")]
 )

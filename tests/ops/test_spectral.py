@@ -180,12 +180,6 @@ def test_shapes(shape, sample, close):
     assert jax.grad(lambda X: spectral_function(jnp.tanh, X).sum())(X).shape == shape
 
 
-def test_in_every_program(every_program, sample):
-    X = sample(3, 2, 2)
-    every_program(lambda X: spectral_function(jnp.tanh, X), X)
-    every_program(eigvalsh, X)
-
-
 def test_narrow_dtypes():
     X = jnp.array([[2, 1], [1, 2]])
     assert eigvalsh(X).dtype == jnp.linalg.eigvalsh(X).dtype

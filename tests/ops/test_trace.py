@@ -39,10 +39,6 @@ def test_trace_is_complex_linear(sample, close):
     close(tangent, np.trace(V))
 
 
-def test_trace_in_every_program(every_program, sample):
-    every_program(lambda X: ops.trace(X @ X), sample(3, 2, 2))
-
-
 SHAPES = [
     [(3, 3)],
     [(2, 3), (3, 2)],
@@ -136,8 +132,3 @@ def test_trace_product_promotes(sample):
     half = ops.trace_product(jnp.ones((64, 64), jnp.float16), jnp.ones((64, 64), jnp.float16))
     assert half.dtype == jnp.float16
     assert half == 4096
-
-
-def test_trace_product_in_every_program(every_program, sample):
-    A = sample(2, 2, seed=1)
-    every_program(lambda X: ops.trace_product(X, A, X), sample(3, 2, 2))

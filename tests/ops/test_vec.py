@@ -47,12 +47,6 @@ def test_vec_of_a_product_is_kronecker(sample, close):
     close(ops.vec(A @ X @ B), np.kron(B.T, A) @ ops.vec(X))
 
 
-@orders
-def test_in_every_program(order, every_program, sample):
-    every_program(lambda X: ops.vec(X, order), sample(3, 2, 3))
-    every_program(lambda x: ops.unvec(x, (2, 3), order), sample(3, 6))
-
-
 def test_complex(sample, close):
     X = sample(2, 3, complex=True)
     close(jax.jvp(ops.vec, (X,), (1j * X,))[1], 1j * np.asarray(X).ravel("F"))
@@ -80,11 +74,6 @@ def test_vech_derivatives(agree, sample):
 
     agree(lambda X: vech(X * X), lambda X: (X * X)[i, j], sample(3, 3))
     agree(lambda x: unvech(x**3), lambda x: plain_unvech(x**3), sample(6))
-
-
-def test_vech_in_every_program(every_program, sample):
-    every_program(vech, sample(3, 2, 2))
-    every_program(unvech, sample(3, 6, square=False))
 
 
 def test_vech_of_complex_and_integers(sample, close):
