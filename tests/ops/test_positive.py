@@ -97,30 +97,37 @@ def test_far_from_one(covariance, close, float_dtype):
         close(inv(S * factor, "pos") * factor, np.linalg.inv(S))
 
 
-@pytest.mark.parametrize("kind", ["random", "ill-conditioned", "graded"])
-def test_single_precision_is_as_accurate_as_jaxs(kind):
-    n = 200
-    rng = np.random.default_rng(0)
+def badly_scaled(kind, n, seed):
+    """A general and a positive definite matrix."""
+    rng = np.random.default_rng(seed)
     Q, _ = np.linalg.qr(rng.normal(size=(n, n)))
     R, _ = np.linalg.qr(rng.normal(size=(n, n)))
     if kind == "random":
         X = rng.normal(size=(n, n))
-        S = X @ X.T / n + np.eye(n)
-    elif kind == "ill-conditioned":
-        X = (Q * np.logspace(0, -6, n)) @ R
-        S = (Q * np.logspace(0, -5, n)) @ Q.T
-    else:
-        scale = np.logspace(4, -4, n)
-        X = scale[:, None] * rng.normal(size=(n, n))
-        S = scale[:, None] * (Q * np.linspace(1, 3, n)) @ Q.T * scale
-    for A, ours in [(X, inv), (S, inv), (S, functools.partial(inv, assume_a="pos"))]:
-        single = jnp.asarray(A, jnp.float32)
-        exact = np.linalg.inv(np.asarray(single, np.float64))
-        errors = [
-            np.linalg.norm(np.asarray(f(single), np.float64) - exact) / np.linalg.norm(exact)
-            for f in (ours, jnp.linalg.inv)
-        ]
-        assert errors[0] <= 2 * errors[1]
+        return X, X @ X.T / n + np.eye(n)
+    if kind == "ill-conditioned":
+        return (Q * np.logspace(0, -6, n)) @ R, (Q * np.logspace(0, -5, n)) @ Q.T
+    scale = np.logspace(4, -4, n)
+    S = scale[:, None] * (Q * np.linspace(1, 3, n)) @ Q.T * scale
+    return scale[:, None] * rng.normal(size=(n, n)), S
+
+
+@pytest.mark.parametrize("kind", ["random", "ill-conditioned", "graded"])
+def test_single_precision_is_as_accurate_as_jaxs(kind):
+    """The median of the forward error beside JAX's: never worse than by rounding."""
+    programs = [inv, inv, functools.partial(inv, assume_a="pos")]
+    ratios = []
+    for seed in range(5):
+        X, S = badly_scaled(kind, 200, seed)
+        for A, ours in zip((X, S, S), programs, strict=True):
+            single = jnp.asarray(A, jnp.float32)
+            exact = np.linalg.inv(np.asarray(single, np.float64))
+            ours, theirs = (
+                np.linalg.norm(np.asarray(f(single), np.float64) - exact)
+                for f in (ours, jnp.linalg.inv)
+            )
+            ratios.append(ours / theirs)
+    assert (np.median(np.reshape(ratios, (5, 3)), axis=0) <= 1.25).all()
 
 
 def test_half_precision_is_factored_in_single(covariance):
