@@ -123,3 +123,21 @@ def _summed_to(X: Array, shape: tuple[int, ...]) -> Array:
     """X summed over the axes on which an operand of this shape was broadcast."""
     wide = tuple(k for k, n in enumerate(shape) if n == 1 and X.shape[k] != 1)
     return jnp.sum(X, axis=wide, keepdims=True) if wide else X
+
+
+def over_batch(function: Callable[..., Array], *operands: Array, ranks: Sequence[int]) -> Array:
+    """``function`` of single operands, over their leading axes, which broadcast.
+
+    An axis of size 1 is not mapped: what depends on such operands only is computed once.
+    """
+    if operands[0].ndim == ranks[0]:
+        return function(*operands)
+    size = max(X.shape[0] for X in operands)
+    if any(X.shape[0] == 0 for X in operands):
+        size = 0
+    alone = [X.shape[0] == 1 and size != 1 for X in operands]
+    inner = functools.partial(over_batch, function, ranks=ranks)
+    if size == 1:
+        return inner(*(X[0] for X in operands))[None]
+    given = [X[0] if a else X for X, a in zip(operands, alone, strict=True)]
+    return jax.vmap(inner, in_axes=[None if a else 0 for a in alone])(*given)

@@ -5,15 +5,21 @@ Every check runs while a function is traced, on shapes and dtypes only, never on
 
 from jaxmatcalc._checks.arrays import (
     array,
+    assumption,
     batches,
     cycle,
+    equal_columns,
     factors,
+    half_vectorised,
     matrix,
     option,
     right_hand_side,
     same_matrix_shape,
     square,
+    squares,
+    tolerance,
     vectorised,
+    vectors,
 )
 from jaxmatcalc._checks.functions import exponent, scalar_function
 from jaxmatcalc._checks.operators import (
@@ -42,6 +48,12 @@ from jaxmatcalc._checks.transforms import (
 )
 
 __all__ = [
+    "assumption",
+    "equal_columns",
+    "half_vectorised",
+    "squares",
+    "tolerance",
+    "vectors",
     "array",
     "batches",
     "cycle",

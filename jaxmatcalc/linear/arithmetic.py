@@ -132,10 +132,10 @@ def inv(op: LinearOperator, method: str | None, assume_a: str = "gen") -> Linear
         raise _checks.structured_inverse(op.structure.kind)
     if name == "woodbury":
         base, U, V = _parts(op)
-        Y, C = _capacitance(base, U, V)
-        Z, _ = _capacitance(transpose(base), V, U)
+        Y, C = _capacitance(base, U, V, assume_a)
+        Z, _ = _capacitance(transpose(base), V, U, assume_a)
         left = -jnp.linalg.solve(C.T, Y.T).T
-        inverse = inv(base, None)
+        inverse = inv(base, None, assume_a)
         update = woodbury.term(left, Z, inverse.out_shape, inverse.in_shape)
         return inverse.rebuilt([*inverse.terms, update])
     terms = solving.inverse(op.terms, op.dtype, name)
@@ -178,17 +178,17 @@ def _solution(op: LinearOperator, b: Array, method: str | None, assume_a: str) -
     return lax.custom_linear_solve(
         functools.partial(apply, op),
         b,
-        lambda _, b: _solved(op, b, name),
-        lambda _, b: _solved(transpose(op), b, name),
+        lambda _, b: _solved(op, b, name, assume_a),
+        lambda _, b: _solved(transpose(op), b, name, assume_a),
     )
 
 
-def _solved(op: LinearOperator, b: Array, name: str) -> Array:
+def _solved(op: LinearOperator, b: Array, name: str, assume_a: str) -> Array:
     if name != "woodbury":
         return solving.solve(op.terms, op.dtype, b, name)
     base, U, V = _parts(op)
-    Y, C = _capacitance(base, U, V)
-    z = _solution(base, b, None, "gen")
+    Y, C = _capacitance(base, U, V, assume_a)
+    z = _solution(base, b, None, assume_a)
     inner = jnp.linalg.solve(C.astype(b.dtype), matmul(V.T, z.reshape(-1)))
     return z - matmul(Y, inner).reshape(z.shape)
 
@@ -201,11 +201,11 @@ def _parts(op: LinearOperator) -> tuple[LinearOperator, Array, Array]:
     return op.rebuilt(full), *woodbury.factors(low, op.dtype)
 
 
-def _capacitance(base: LinearOperator, U: Array, V: Array) -> tuple[Array, Array]:
+def _capacitance(base: LinearOperator, U: Array, V: Array, assume_a: str) -> tuple[Array, Array]:
     """B⁻¹ U and I + Vᵀ B⁻¹ U."""
 
     def solved(column: Array) -> Array:
-        return _solution(base, column.reshape(base.out_shape), None, "gen").reshape(-1)
+        return _solution(base, column.reshape(base.out_shape), None, assume_a).reshape(-1)
 
     Y = jax.vmap(solved, 1, 1)(U)
     return Y, jnp.eye(U.shape[1], dtype=Y.dtype) + matmul(V.T, Y)
@@ -220,8 +220,8 @@ def logabsdet(
     name = solving.choose(op.terms, op.structure, method, assume_a)
     if name == "woodbury":
         base, U, V = _parts(op)
-        _, C = _capacitance(base, U, V)
-        return logabsdet(base, None, "gen") + jnp.linalg.slogdet(C)[1]
+        _, C = _capacitance(base, U, V, assume_a)
+        return logabsdet(base, None, assume_a) + jnp.linalg.slogdet(C)[1]
     if name == "eigen" and layout(op.terms) is not None:
         return solving.logdet(op.terms, op.dtype, name, vectors)
     return _logabsdet(op, name)

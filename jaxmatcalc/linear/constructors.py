@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc import _checks
-from jaxmatcalc.linear.operator import ASSUMPTIONS, LinearOperator
+from jaxmatcalc.linear.operator import LinearOperator
 from jaxmatcalc.linear.term import Factor, Group, Label, Term, flat, fresh
 
 
@@ -271,7 +271,7 @@ def _triangle(operation: str, n: int, dtype: Any) -> tuple[Any, Any, tuple[int, 
 
 
 def _matrices(operation: str, factors: Any, assume_a: str) -> list[Any]:
-    _checks.option(operation, "assume_a", assume_a, ASSUMPTIONS)
+    _checks.assumption(operation, assume_a)
     return [
         _inexact(_checks.one_matrix(operation, F, f"factor {i}"))
         for i, F in enumerate(_checks.some(operation, factors), 1)

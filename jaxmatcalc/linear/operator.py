@@ -18,8 +18,6 @@ from jaxmatcalc.linear.packing import Spec, pack, unpack
 from jaxmatcalc.linear.structure import Structure, structure
 from jaxmatcalc.linear.term import Array, Term
 
-ASSUMPTIONS = ("gen", "sym", "pos")
-
 
 @jax.tree_util.register_pytree_node_class
 class LinearOperator:
@@ -251,7 +249,7 @@ class LinearOperator:
                 admit the method.
         """
         _checks.square_operator("solve", *self._shapes)
-        _checks.option("solve", "assume_a", assume_a, ASSUMPTIONS)
+        _checks.assumption("solve", assume_a)
         b = _checks.operand("solve", b, self.out_shape, self.batch_shape)
         if symmetric:
             _checks.symmetric_matrices("solve", self.in_shape)
@@ -260,25 +258,25 @@ class LinearOperator:
     def inv(self, method: str | None = None, assume_a: str = "gen") -> LinearOperator:
         """The inverse, in structured form where there is one."""
         _checks.square_operator("inv", *self._shapes)
-        _checks.option("inv", "assume_a", assume_a, ASSUMPTIONS)
+        _checks.assumption("inv", assume_a)
         return compiled(arithmetic.inv)((method, assume_a), self)
 
     def logdet(self, method: str | None = None, assume_a: str = "gen") -> jax.Array:
         """log |det A|; -inf for a singular operator."""
         _checks.square_operator("logdet", *self._shapes)
-        _checks.option("logdet", "assume_a", assume_a, ASSUMPTIONS)
+        _checks.assumption("logdet", assume_a)
         return compiled(arithmetic.logabsdet)((method, assume_a), self)
 
     def inv_quad(self, y: Any, assume_a: str = "gen") -> jax.Array:
         """The quadratic form yᴴ A⁻¹ y, for y as in `solve`."""
         _checks.square_operator("inv_quad", *self._shapes)
-        _checks.option("inv_quad", "assume_a", assume_a, ASSUMPTIONS)
+        _checks.assumption("inv_quad", assume_a)
         y = _checks.operand("inv_quad", y, self.out_shape, self.batch_shape)
         return compiled(arithmetic.inv_quad)((assume_a,), self, y)
 
     def inv_quad_logdet(self, y: Any, assume_a: str = "gen") -> tuple[jax.Array, jax.Array]:
         """yᴴ A⁻¹ y and log |det A|, from one decomposition of the factors."""
         _checks.square_operator("inv_quad_logdet", *self._shapes)
-        _checks.option("inv_quad_logdet", "assume_a", assume_a, ASSUMPTIONS)
+        _checks.assumption("inv_quad_logdet", assume_a)
         y = _checks.operand("inv_quad_logdet", y, self.out_shape, self.batch_shape)
         return compiled(arithmetic.inv_quad_logdet)((assume_a,), self, y)

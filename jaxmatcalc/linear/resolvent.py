@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxmatcalc._multilinear import Multilinear
+from jaxmatcalc._multilinear import Multilinear, over_batch
 from jaxmatcalc._precision import einsum, matmul
 from jaxmatcalc.linear.schur import combined
 from jaxmatcalc.linear.term import Array
@@ -158,11 +158,8 @@ def _split(form: Form, operands: Sequence[Any]) -> tuple[Point, list[Any]]:
 
 def _evaluate(*arrays: Array, form: Form, word: Word, hole: Hole) -> Array:
     depth = arrays[0].ndim  # of the batch: a scale has no axes of its own
-    batch = jnp.broadcast_shapes(*(X.shape[:depth] for X in arrays))
-    call = functools.partial(_evaluate_one, form, word, hole)
-    for _ in range(depth):
-        call = jax.vmap(call)
-    return call(*(jnp.broadcast_to(X, batch + X.shape[depth:]) for X in arrays))
+    one = functools.partial(_evaluate_one, form, word, hole)
+    return over_batch(one, *arrays, ranks=[X.ndim - depth for X in arrays])
 
 
 def _evaluate_one(form: Form, word: Word, hole: Hole, *arrays: Array) -> Array:

@@ -15,6 +15,7 @@ from jax import lax
 
 from jaxmatcalc.ops._leaf import leaf
 from jaxmatcalc.ops._products import matmul
+from jaxmatcalc.ops._transpose import adjoint, symmetrised, transpose
 
 # A triangle of more rows is halved, so that products do the work; with fewer, calls cost more.
 LARGEST_SOLVED = 64
@@ -44,7 +45,7 @@ def divide(U: jax.Array, B: jax.Array) -> jax.Array:
 
 
 def _upper_factor(X: jax.Array) -> jax.Array:
-    S = (X + adjoint(X)) / 2
+    S = symmetrised(X)
     return transpose(lax.linalg.cholesky(transpose(S), symmetrize_input=False))
 
 
@@ -111,16 +112,6 @@ def joined(A: jax.Array, B: jax.Array, C: jax.Array, D: jax.Array) -> jax.Array:
     return jnp.concatenate(
         [jnp.concatenate([A, B], axis=-1), jnp.concatenate([C, D], axis=-1)], axis=-2
     )
-
-
-def transpose(X: jax.Array) -> jax.Array:
-    """Xᵀ, over the last two axes."""
-    return jnp.swapaxes(X, -1, -2)
-
-
-def adjoint(X: jax.Array) -> jax.Array:
-    """Xᴴ, over the last two axes."""
-    return jnp.conj(transpose(X))
 
 
 def diagonal(X: jax.Array) -> jax.Array:

@@ -20,11 +20,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc._multilinear import Multilinear
+from jaxmatcalc._multilinear import Multilinear, over_batch
 from jaxmatcalc.ops._divided import differences, weight_differences
 from jaxmatcalc.ops._products import einsum, matmul
-from jaxmatcalc.ops._ring import Ring, adjoint, over_batch, transposed
+from jaxmatcalc.ops._ring import Ring
 from jaxmatcalc.ops._scalar import Along
+from jaxmatcalc.ops._transpose import adjoint, transpose
 
 Array = jax.Array
 
@@ -163,7 +164,7 @@ def _along_weights(
 def _pull_weights(
     cotangent: Array, given: Any, X: Array, Es: Any, j: int, *, constant: bool, ranks: Any
 ) -> Array:
-    return along_eigenvectors(*given[:_WEIGHTS], X, *Es, transposed(cotangent))
+    return along_eigenvectors(*given[:_WEIGHTS], X, *Es, transpose(cotangent))
 
 
 of_weights = _Weights("function_by_values", _of_weights, _along_weights, _pull_weights)
@@ -213,7 +214,7 @@ def _transpose(cotangent: Array, operands: Any, k: int) -> Array:
     # only of D₁ is it known that equal cotangents of equal eigenvalues are no accident
     ring = of_varying_weights if cycle else of_weights
     given = eigenvalues, U, cotangent
-    return transposed(ring(given, (1, 2, 1), X, *cycle, constant=not cycle))
+    return transpose(ring(given, (1, 2, 1), X, *cycle, constant=not cycle))
 
 
 _along_eigenvectors = Multilinear("along_eigenvectors", _value, _differential, _transpose)

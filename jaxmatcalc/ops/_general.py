@@ -17,9 +17,10 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from jaxmatcalc._multilinear import over_batch
 from jaxmatcalc.ops._expm import expm
 from jaxmatcalc.ops._logm import logm
-from jaxmatcalc.ops._ring import Ring, over_batch
+from jaxmatcalc.ops._ring import Ring
 from jaxmatcalc.ops._sqrtm import sqrtm
 
 Array = jax.Array

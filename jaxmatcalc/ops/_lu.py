@@ -21,10 +21,10 @@ from jaxmatcalc.ops._cholesky import (
     inverse_of_triangle,
     joined,
     quarters,
-    transpose,
 )
 from jaxmatcalc.ops._leaf import leaf
 from jaxmatcalc.ops._products import matmul
+from jaxmatcalc.ops._transpose import transpose
 
 
 @leaf

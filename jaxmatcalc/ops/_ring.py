@@ -21,9 +21,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxmatcalc._multilinear import Multilinear
+from jaxmatcalc.ops._transpose import transpose
 
 Array = jax.Array
 Along = Callable[..., Array | None]
@@ -105,38 +105,5 @@ class Ring:
             assert self._pull is not None
             return self._pull(cotangent, known, X, Es, k, ranks=given, **params)
         j = k - g - 1
-        cycle = *Es[j + 1 :], transposed(cotangent), *Es[:j]
-        return transposed(self(known, given, X, *cycle, **params))
-
-
-def transposed(X: Array) -> Array:
-    """Xᵀ of X (..., m, n)."""
-    return jnp.swapaxes(X, -1, -2)
-
-
-def adjoint(X: Array) -> Array:
-    """Xᴴ of X (..., m, n)."""
-    return jnp.conj(transposed(X))
-
-
-def symmetrised(X: Array) -> Array:
-    """(X + Xᴴ) / 2 of X (..., n, n), without overflow."""
-    return X / 2 + adjoint(X) / 2
-
-
-def over_batch(function: Callable[..., Array], *operands: Array, ranks: Sequence[int]) -> Array:
-    """``function`` of single operands, over their leading axes, which broadcast.
-
-    An axis of size 1 is not mapped: what depends on such operands only is computed once.
-    """
-    if operands[0].ndim == ranks[0]:
-        return function(*operands)
-    size = max(X.shape[0] for X in operands)
-    if any(X.shape[0] == 0 for X in operands):
-        size = 0
-    alone = [X.shape[0] == 1 and size != 1 for X in operands]
-    inner = functools.partial(over_batch, function, ranks=ranks)
-    if size == 1:
-        return inner(*(X[0] for X in operands))[None]
-    given = [X[0] if a else X for X, a in zip(operands, alone, strict=True)]
-    return jax.vmap(inner, in_axes=[None if a else 0 for a in alone])(*given)
+        cycle = *Es[j + 1 :], transpose(cotangent), *Es[:j]
+        return transpose(self(known, given, X, *cycle, **params))

@@ -24,7 +24,8 @@ from jax import lax
 from jaxmatcalc.ops._divided import weight_differences
 from jaxmatcalc.ops._eigenbasis import combined
 from jaxmatcalc.ops._products import matmul
-from jaxmatcalc.ops._ring import Ring, adjoint
+from jaxmatcalc.ops._ring import Ring
+from jaxmatcalc.ops._transpose import adjoint
 
 Array = jax.Array
 

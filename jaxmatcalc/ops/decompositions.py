@@ -11,9 +11,9 @@ from jax import lax
 
 from jaxmatcalc import _checks
 from jaxmatcalc.ops import _cholesky
-from jaxmatcalc.ops._cholesky import adjoint
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._products import matmul
+from jaxmatcalc.ops._transpose import adjoint, symmetrised
 
 
 def cholesky(X: Any) -> jax.Array:
@@ -62,7 +62,8 @@ def _cholesky_factor_jvp(primals: Any, tangents: Any) -> Any:
     L = _cholesky_factor(X)
     n = X.shape[-1]
     half = jnp.asarray(np.tril(np.ones((n, n))) - np.eye(n) / 2, X.dtype)
-    dS = jnp.asarray(0.5, X.dtype) * (dX + adjoint(dX))
-    right = lax.linalg.triangular_solve(L, dS, lower=True, transpose_a=True, conjugate_a=True)
+    right = lax.linalg.triangular_solve(
+        L, symmetrised(dX), lower=True, transpose_a=True, conjugate_a=True
+    )
     M = lax.linalg.triangular_solve(L, right, left_side=True, lower=True)
     return L, matmul(L, half * M)

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
-from jaxmatcalc._checks import arrays
 from jaxmatcalc.ops import _adjugate, _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._operators import is_operator
@@ -59,7 +58,7 @@ def det(X: Any, assume_a: str = "gen") -> jax.Array:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (41).
     """
-    arrays.assumption("det", assume_a)
+    _checks.assumption("det", assume_a)
     (X,) = inexact(_checks.square("det", X))
     return narrow(_det(assume_a, widen(X)), X)
 
@@ -145,7 +144,7 @@ def slogdet(X: Any, assume_a: str = "gen") -> SlogdetResult:
 
     Source: Giles, Collected matrix derivative results (2008), section 2.2.4.
     """
-    arrays.assumption("slogdet", assume_a)
+    _checks.assumption("slogdet", assume_a)
     (X,) = inexact(_checks.square("slogdet", X))
     sign, logabsdet = _slogdet(assume_a, widen(X))
     return SlogdetResult(narrow(sign, X), narrow(logabsdet, X))
@@ -202,7 +201,7 @@ def logdet(X: Any, assume_a: str = "gen") -> jax.Array:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (57).
     """
-    arrays.assumption("logdet", assume_a)
+    _checks.assumption("logdet", assume_a)
     if is_operator(X):
         return X.logdet(assume_a=assume_a)
     (X,) = inexact(_checks.square("logdet", X))

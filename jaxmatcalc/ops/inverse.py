@@ -11,13 +11,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmatcalc import _checks
-from jaxmatcalc._checks import arrays
 from jaxmatcalc.ops import _cholesky, _lu
-from jaxmatcalc.ops._cholesky import adjoint
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._leaf import leaf
 from jaxmatcalc.ops._operators import is_operator
 from jaxmatcalc.ops._products import matmul
+from jaxmatcalc.ops._transpose import adjoint
 
 
 def inv(X: Any, assume_a: str = "gen") -> jax.Array:
@@ -48,7 +47,7 @@ def inv(X: Any, assume_a: str = "gen") -> jax.Array:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (40).
     """
-    arrays.assumption("inv", assume_a)
+    _checks.assumption("inv", assume_a)
     (X,) = inexact(_checks.square("inv", X))
     return narrow(_inv(assume_a, widen(X)), X)
 
@@ -115,7 +114,7 @@ def solve(A: Any, B: Any, assume_a: str = "gen") -> jax.Array:
 
     Source: Giles, Collected matrix derivative results (2008), section 2.3.1.
     """
-    arrays.assumption("solve", assume_a)
+    _checks.assumption("solve", assume_a)
     if is_operator(A):
         return A.solve(B, assume_a=assume_a)
     A = _checks.square("solve", A, "A")
@@ -194,7 +193,7 @@ def pinv(X: Any, rtol: Any = None) -> jax.Array:
     limits = jnp.finfo(wide.dtype)
     if rtol is None:
         rtol = 10 * max(X.shape[-2:]) * float(limits.eps)
-    rtol = arrays.tolerance("pinv", rtol, X).astype(limits.dtype)
+    rtol = _checks.tolerance("pinv", rtol, X).astype(limits.dtype)
     return narrow(_pinv(wide, jnp.broadcast_to(rtol, X.shape[:-2])), X)
 
 

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
-from jaxmatcalc._checks import arrays
 from jaxmatcalc.ops._dtypes import common
 from jaxmatcalc.ops._products import product_rule
 
@@ -100,7 +99,7 @@ def kron_sum(*factors: Any) -> jax.Array:
 
     Source: Horn and Johnson, Topics in Matrix Analysis (1991), section 4.4.
     """
-    return _kron_sum(*common(*arrays.squares("kron_sum", factors)))
+    return _kron_sum(*common(*_checks.squares("kron_sum", factors)))
 
 
 @jax.custom_jvp
@@ -153,7 +152,7 @@ def khatri_rao(*factors: Any) -> jax.Array:
     Source: Kolda and Bader, Tensor decompositions and applications (2009), section 2.6.
     """
     matrices = _checks.factors("khatri_rao", factors)
-    arrays.equal_columns("khatri_rao", matrices)
+    _checks.equal_columns("khatri_rao", matrices)
     return _khatri_rao(*common(*matrices))
 
 

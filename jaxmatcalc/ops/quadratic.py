@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
-from jaxmatcalc._checks import arrays
 from jaxmatcalc.ops import _cholesky
 from jaxmatcalc.ops._cholesky import divided
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
@@ -60,7 +59,7 @@ def quadratic_form(x: Any, A: Any) -> jax.Array:
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eqs. (72) and (81).
     """
     A = _checks.square("quadratic_form", A, "A")
-    x = arrays.vectors("quadratic_form", x, A)
+    x = _checks.vectors("quadratic_form", x, A)
     dtype = jnp.result_type(x, A)
     x, A = x.astype(dtype), A.astype(dtype)
     return narrow(_quadratic_form(widen(x), widen(A)), A)
@@ -124,7 +123,7 @@ def inv_quad(A: Any, y: Any, assume_a: str = "gen") -> jax.Array:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (61).
     """
-    arrays.assumption("inv_quad", assume_a)
+    _checks.assumption("inv_quad", assume_a)
     if is_operator(A):
         return A.inv_quad(y, assume_a=assume_a)
     A, Y = _operands("inv_quad", A, y)
@@ -178,7 +177,7 @@ def inv_quad_logdet(A: Any, y: Any, assume_a: str = "gen") -> InvQuadLogdetResul
     Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), eqs. (2.30) and
     (5.9).
     """
-    arrays.assumption("inv_quad_logdet", assume_a)
+    _checks.assumption("inv_quad_logdet", assume_a)
     if is_operator(A):
         return InvQuadLogdetResult(*A.inv_quad_logdet(y, assume_a=assume_a))
     A, Y = _operands("inv_quad_logdet", A, y)
@@ -211,6 +210,6 @@ def _inner(A: jax.Array, B: jax.Array) -> jax.Array:
 def _operands(operation: str, A: Any, y: Any) -> tuple[jax.Array, jax.Array]:
     """A and the columns of y, in one dtype."""
     A = _checks.square(operation, A, "A")
-    Y = arrays.right_hand_side(operation, A, y, "y")
+    Y = _checks.right_hand_side(operation, A, y, "y")
     A, Y = inexact(A, Y)
     return A, Y[:, None] if Y.ndim == 1 else Y

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jaxmatcalc import _checks
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._eigenbasis import along_eigenvectors, decomposition, of_function
-from jaxmatcalc.ops._ring import symmetrised
 from jaxmatcalc.ops._scalar import scalar_function
+from jaxmatcalc.ops._transpose import symmetrised
 
 
 def spectral_function(f: Callable[[jax.Array], Any], X: Any) -> jax.Array:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxmatcalc import _checks
-from jaxmatcalc.ops._cholesky import adjoint
 from jaxmatcalc.ops._dtypes import inexact
+from jaxmatcalc.ops._transpose import symmetrised
 
 
 def symmetric(X: Any) -> jax.Array:
@@ -54,15 +53,10 @@ def symmetric(X: Any) -> jax.Array:
 
 @jax.custom_jvp
 def _symmetric(X: jax.Array) -> jax.Array:
-    return _part(X)
+    return symmetrised(X)
 
 
 @_symmetric.defjvp
 def _symmetric_jvp(primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    return _symmetric(X), _part(dX)
-
-
-def _part(X: jax.Array) -> jax.Array:
-    half = jnp.asarray(0.5, X.dtype)
-    return half * X + half * adjoint(X)
+    return _symmetric(X), symmetrised(dX)

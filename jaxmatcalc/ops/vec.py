@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc import _checks
-from jaxmatcalc._checks import arrays
 from jaxmatcalc._multilinear import Multilinear
 
 _ORDERS = ("F", "C")
@@ -169,7 +168,7 @@ def unvech(x: Any) -> jax.Array:
 
     Source: Magnus and Neudecker, Matrix Differential Calculus (2019), section 3.8.
     """
-    x, n = arrays.half_vectorised("unvech", x)
+    x, n = _checks.half_vectorised("unvech", x)
     return _unvech((1,), x, n=n)
 
 

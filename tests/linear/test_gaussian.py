@@ -284,6 +284,26 @@ def test_low_rank_added(base, close, float_dtype):
     close(op.inv().as_matrix(), np.linalg.inv(np.asarray(op.as_matrix())), 4)
 
 
+def test_what_is_assumed_holds_for_the_base_of_low_rank(float_dtype):
+    """Without it the base would go by Schur forms, whose log-determinant has no derivative."""
+    A = jnp.asarray(positive_definite(17), float_dtype)
+    U = jnp.ones((289, 1), float_dtype)
+    rows = U.reshape(17, 17)
+    low = jmc.jacobian_operator(lambda X: rows * jnp.sum(rows * X))(jnp.zeros_like(rows))
+
+    def logdet(s, assume_a):
+        return (jmc.kronecker_sum(A, A) + s * jmc.identity((17, 17)) + low).logdet(
+            assume_a=assume_a
+        )
+
+    one = jnp.ones((), float_dtype)
+    matrix = np.kron(A, np.eye(17)) + np.kron(np.eye(17), A) + np.eye(289) + np.asarray(U @ U.T)
+    slope = jax.grad(logdet)(one, "pos")
+    np.testing.assert_allclose(slope, np.trace(np.linalg.inv(matrix)), rtol=1e-5)
+    with pytest.raises(ValueError, match="need symmetric Kronecker factors"):
+        jax.grad(logdet)(one, "gen")
+
+
 def test_crossed_log_determinant_has_one_derivative_only(float_dtype):
     """Beyond the first order its singular vectors would be differentiated: refused in words."""
     X = jnp.asarray(positive_definite(3), float_dtype)
