@@ -51,14 +51,23 @@ def _bond(left: Sequence[Factor], right: Sequence[Factor]) -> Group:
 
 
 def _split_factors(term: Term) -> tuple[list[Factor], list[Factor]]:
-    """The factors that come with the rows, and those with the columns."""
-    left, right = [], []
+    """The factors that come with the rows, and those with the columns.
+
+    One between the two goes to the side that leaves the smaller bond, so that a term and its
+    transpose have one rank.
+    """
+    left, between, right = [], [], []
     for c in components(term):
-        _, columns, _ = sides(c, term)
+        rows, columns, _ = sides(c, term)
         for f in c.factors:
-            touches = set(f.labels) & set(columns)
-            (right if touches else left).append(f)
-    return left, right
+            if not columns or set(f.labels) & set(rows):
+                left.append(f)
+            elif not rows or set(f.labels) & set(columns):
+                right.append(f)
+            else:
+                between.append(f)
+    ways = ((left + between, right), (left, between + right))
+    return min(ways, key=lambda way: extent(_bond(*way)))
 
 
 def factors(terms: Sequence[Term], dtype: Any) -> tuple[Array, Array]:

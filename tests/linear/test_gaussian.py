@@ -284,6 +284,22 @@ def test_low_rank_added(base, close, float_dtype):
     close(op.inv().as_matrix(), np.linalg.inv(np.asarray(op.as_matrix())), 4)
 
 
+def test_a_term_and_its_transpose_have_one_rank(einsum_operator, close):
+    """Where a summed label is on one side only, and where a matrix stands between the two."""
+    rng = np.random.default_rng(0)
+    v, U, C, V = (jnp.asarray(rng.normal(size=shape)) for shape in ((2,), (12, 2), (2, 3), (3, 12)))
+    sizes = {"i": 12, "j": 12, "a": 2, "b": 3}
+    for spec in (("a,ia:i|j", v, U), ("a,ja:i|j", v, U), ("ia,ab,bj:i|j", U, C, V)):
+        op = 0.5 * jmc.identity(12) + einsum_operator(sizes, spec)
+        assert op.structure.method == op.T.structure.method == "woodbury"
+        matrix = np.asarray(op.as_matrix())
+        b = np.arange(12.0)
+        close(op.solve(b), np.linalg.solve(matrix, b), 4)
+        close(op.T.solve(b), np.linalg.solve(matrix.T, b), 4)
+        gradient = jax.grad(lambda b, op=op: jnp.sum(op.solve(b)))(b)
+        close(gradient, np.linalg.solve(matrix.T, np.ones(12)), 4)
+
+
 def test_what_is_assumed_holds_for_the_base_of_low_rank(float_dtype):
     """Without it the base would go by Schur forms, whose log-determinant has no derivative."""
     A = jnp.asarray(positive_definite(17), float_dtype)

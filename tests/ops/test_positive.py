@@ -114,9 +114,13 @@ def badly_scaled(kind, n, seed):
 
 @pytest.mark.parametrize("kind", ["random", "ill-conditioned", "graded"])
 def test_single_precision_is_as_accurate_as_jaxs(kind):
-    """The median of the forward error beside JAX's: never worse than by rounding."""
+    """The median of the forward error beside JAX's, never worse than by rounding.
+
+    Errors of one or two units of the result's norm, those of a well-conditioned matrix, are the
+    order in which sums are taken, which XLA changes from version to version. So one is granted.
+    """
     programs = [inv, inv, functools.partial(inv, assume_a="pos")]
-    ratios = []
+    excess = []
     for seed in range(5):
         X, S = badly_scaled(kind, 200, seed)
         for A, ours in zip((X, S, S), programs, strict=True):
@@ -126,8 +130,9 @@ def test_single_precision_is_as_accurate_as_jaxs(kind):
                 np.linalg.norm(np.asarray(f(single), np.float64) - exact)
                 for f in (ours, jnp.linalg.inv)
             )
-            ratios.append(ours / theirs)
-    assert (np.median(np.reshape(ratios, (5, 3)), axis=0) <= 1.25).all()
+            unit = np.finfo(np.float32).eps * np.linalg.norm(exact)
+            excess.append(ours / (1.25 * theirs + unit))
+    assert (np.median(np.reshape(excess, (5, 3)), axis=0) <= 1).all()
 
 
 def test_half_precision_is_factored_in_single(covariance):
