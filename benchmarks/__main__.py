@@ -91,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 results.add(record)
                 results.save(arguments.out)
+                for reason in record["missing"].values():
+                    console.print(f"[yellow]{case.name} without a peer[/]: {reason}")
                 ratio, compile_ratio = report.ratios(record)
                 console.print(
                     f"{case.name:<24} {report.multiple(ratio):>8}   "

@@ -1,8 +1,4 @@
-"""The cases: a function in plain jax.numpy, the arrays it is taken at, and why it is measured.
-
-Nothing here is from jaxmatcalc. A function is differentiated in its first argument; the others are
-data, passed to the compiled program as arguments so that nothing is folded into it.
-"""
+"""The cases: a function in plain jax.numpy, the arrays it is taken at, and why it is measured."""
 
 from __future__ import annotations
 
@@ -13,10 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import functions as fun
 from benchmarks.samples import (
     Sample,
     digit_correlations,
+    mask,
     normal,
+    one_hot,
     positive,
     positive_definite,
     regular,
@@ -32,7 +31,7 @@ class Case:
     Attributes:
         key: its name without the sizes.
         task: what is computed, a key of `contenders.TASKS`; the baseline is that task's "jax".
-        function: what it is computed of.
+        function: what it is computed fun.
         inputs: how each argument is drawn.
         sizes: the value of each letter in the shapes.
         why: what the case shows.
@@ -66,140 +65,6 @@ class Case:
         return tuple(jnp.asarray(draw(rng, self.sizes), dtype) for draw in self.inputs)
 
 
-def logdet(X: jax.Array) -> jax.Array:
-    return jnp.linalg.slogdet(X)[1]
-
-
-def quadratic_form(x: jax.Array, A: jax.Array) -> jax.Array:
-    return x @ A @ x
-
-
-def factorisation(U: jax.Array, T: jax.Array, V: jax.Array) -> jax.Array:
-    return jnp.sum((T - U @ V.T) ** 2)
-
-
-def two_sided(X: jax.Array, A: jax.Array, B: jax.Array, C: jax.Array) -> jax.Array:
-    return jnp.sum((A @ X @ B - C) ** 2)
-
-
-def precision(theta: jax.Array, S: jax.Array) -> jax.Array:
-    penalty = 0.05 * jnp.sum(theta**2)
-    return -jnp.linalg.slogdet(theta)[1] + jnp.trace(S @ theta) + penalty
-
-
-def logistic(w: jax.Array, A: jax.Array, y: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.logaddexp(0, -y * (A @ w)))
-
-
-def network(x: jax.Array, layers: jax.Array) -> jax.Array:
-    for W in layers:
-        x = jnp.tanh(W @ x)
-    return jnp.sum(x**2)
-
-
-def network_loss(W: jax.Array, X: jax.Array, Y: jax.Array, layers: jax.Array) -> jax.Array:
-    H = jnp.tanh(X @ W)
-    for layer in layers:
-        H = jnp.tanh(H @ layer)
-    return jnp.mean((H - Y) ** 2)
-
-
-# The operations, as they are written without jaxmatcalc
-
-
-def inverse_quadratic_form(A: jax.Array, y: jax.Array) -> jax.Array:
-    return y @ jnp.linalg.solve(A, y) + jnp.linalg.slogdet(A)[1]
-
-
-def trace_of_product(A: jax.Array, B: jax.Array) -> jax.Array:
-    return jnp.trace(A @ B)
-
-
-def kronecker_product(A: jax.Array, B: jax.Array, x: jax.Array) -> jax.Array:
-    return jnp.sum((jnp.kron(A, B) @ x) ** 2)
-
-
-def kronecker_solve(A: jax.Array, B: jax.Array, x: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.solve(jnp.kron(A, B), x) ** 2)
-
-
-def kronecker_logdet(A: jax.Array, B: jax.Array) -> jax.Array:
-    return jnp.linalg.slogdet(jnp.kron(A, B))[1]
-
-
-def _kronecker_sum(A: jax.Array, B: jax.Array, s: jax.Array) -> jax.Array:
-    eye = jnp.eye(len(A), dtype=A.dtype)
-    return jnp.kron(A, eye) + jnp.kron(eye, B) + s * jnp.eye(A.size, dtype=A.dtype)
-
-
-def kronecker_sum_logdet(A: jax.Array, B: jax.Array, s: jax.Array) -> jax.Array:
-    return jnp.linalg.slogdet(_kronecker_sum(A, B, s))[1]
-
-
-def kronecker_sum_solve(A: jax.Array, B: jax.Array, s: jax.Array, x: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.solve(_kronecker_sum(A, B, s), x) ** 2)
-
-
-def positive_logdet(X: jax.Array) -> jax.Array:
-    return jnp.linalg.slogdet(X)[1]
-
-
-def logdets(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.slogdet(X)[1])
-
-
-def positive_logdets(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.slogdet(X)[1])
-
-
-def determinants(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.det(X / 2))
-
-
-def inverses(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.inv(X) ** 2)
-
-
-def solutions(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.solve(X, jnp.swapaxes(X, -1, -2)) ** 2)
-
-
-def pseudo_inverses(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.pinv(X) ** 2)
-
-
-def traces(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.trace(X, axis1=-2, axis2=-1) ** 2)
-
-
-def frobenius_norms(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.norm(X, axis=(-2, -1)))
-
-
-def nuclear_norms(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.norm(X, "nuc", axis=(-2, -1)))
-
-
-def spectral_norms(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.norm(X, 2, axis=(-2, -1)))
-
-
-def cubes(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.matrix_power(X, 3) ** 2)
-
-
-def exponentials(X: jax.Array) -> jax.Array:
-    return jnp.sum(jax.scipy.linalg.expm(X) ** 2)
-
-
-def eigenvalues(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.eigvalsh(X) ** 3)
-
-
-def cholesky_factors(X: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.linalg.cholesky(X) ** 3)
-
-
 PRECISION = (positive_definite("n"), digit_correlations("n"))
 FACTORS = (normal("n", "k"), normal("n", "n"), normal("n", "k"))
 LOGISTIC = (normal("d"), normal("m", "d"), signs("m"))
@@ -210,75 +75,159 @@ SQUARES = (normal("n", "n"), normal("n", "n"))
 DEFINITE = (positive_definite("n"), positive_definite("n"))
 VECTOR = (normal("n", "n"), normal("n", "n"), normal("v"))
 FAMILY = (
-    (traces, regular),
-    (determinants, regular),
-    (logdets, regular),
-    (positive_logdets, positive_definite),
-    (inverses, regular),
-    (solutions, regular),
-    (pseudo_inverses, regular),
-    (frobenius_norms, regular),
-    (nuclear_norms, regular),
-    (spectral_norms, regular),
-    (cubes, regular),
-    (exponentials, regular),
-    (eigenvalues, positive_definite),
-    (cholesky_factors, positive_definite),
+    (fun.traces, regular),
+    (fun.determinants, regular),
+    (fun.logdets, regular),
+    (fun.positive_logdets, positive_definite),
+    (fun.inverses, regular),
+    (fun.solutions, regular),
+    (fun.pseudo_inverses, regular),
+    (fun.frobenius_norms, regular),
+    (fun.nuclear_norms, regular),
+    (fun.spectral_norms, regular),
+    (fun.cubes, regular),
+    (fun.exponentials, regular),
+    (fun.eigenvalues, positive_definite),
+    (fun.cholesky_factors, positive_definite),
 )
 
+STRUCTURED = (
+    ("logdet", fun.logdet, (regular("n"),),
+     "Kronecker product and commutation; autodiff solves once for every entry"),
+    ("trace-inverse", fun.trace_inverse, (regular("n"), normal("n", "n")),
+     "two Kronecker products and commutation"),
+    ("precision", fun.precision, (positive_definite("n"), positive_definite("n")),
+     "the logdet's, and a multiple of the identity"),
+    ("logdet-product", fun.logdet_product, (regular("n"), regular("n")),
+     "a chain of products about the inverse"),
+    ("trace-quadratic", fun.trace_quadratic, (normal("n", "n"),) * 3,
+     "A ⊗ Bᵀ + Aᵀ ⊗ B: nothing to compute, only memory"),
+)  # fmt: skip
+DENSE = (
+    ("logistic", fun.logistic, LOGISTIC, {"m": 1000, "d": 200}, 1.7,
+     "AᵀDA: one matrix product, and no structure beyond it"),
+    ("softmax", fun.softmax_regression, (normal("d", "c"), normal("m", "d"), one_hot("m", "c")),
+     {"m": 500, "d": 30, "c": 10}, 0.95, "a block of classes for each pair of features"),
+    ("masked-factorisation", fun.masked_factorisation, (*FACTORS, mask("n", "n")),
+     {"n": 100, "k": 5}, 0.95, "a block a row: the mask ties rows to their columns"),
+    ("relu-network", fun.relu_network, (weights("n", "n"), normal("n"), weights("l", "n", "n")),
+     {"l": 9, "n": 32}, 0.95, "ten layers in the first one's weights"),
+    ("mlp-input", fun.network, NETWORK, {"l": 5, "n": 64}, 0.95,
+     "a deep network: there is no structure, and no time may be lost"),
+    ("mlp-weights", fun.network_loss, BATCH, {"l": 4, "b": 32, "n": 64}, 0.95,
+     "the same in the first layer's weights, over a batch"),
+    ("attention", fun.attention, (normal("t", "d"), *(weights("d", "d"),) * 3),
+     {"t": 16, "d": 24}, 0.95, "every token on every other"),
+    ("gaussian-process", fun.gaussian_process, (weights("p"), normal("m", "q"), normal("m")),
+     {"p": 3, "q": 1, "m": 100}, 0.95, "a Cholesky factor, in three parameters"),
+    ("gaussian-process", fun.gaussian_process, (weights("p"), normal("m", "q"), normal("m")),
+     {"p": 10, "q": 8, "m": 100}, 0.95, "the same in ten"),
+)  # fmt: skip
+LAPLACIANS = (
+    ("perceptron", fun.perceptron,
+     (normal("b", "i"), weights("i", "n"), weights("l", "n", "n"), normal("n")),
+     {"b": 32, "i": 32, "n": 256, "l": 3}),
+    ("set-network", fun.set_network,
+     (normal("b", "s", "i"), weights("i", "n"), weights("l", "n", "n"), normal("n")),
+     {"b": 20, "s": 100, "i": 4, "n": 100, "l": 9}),
+    ("determinant-ansatz", fun.determinant_ansatz,
+     (normal("b", "e", "i"), weights("f", "n"), weights("g", "n"), weights("n", "e"), normal("e")),
+     {"b": 32, "e": 8, "i": 3, "f": 8, "n": 64, "g": 128}),
+    ("factorisation", fun.factorisation, (normal("b", "n", "k"), *FACTORS[1:]),
+     {"b": 4, "n": 50, "k": 5}),
+    ("logdet", fun.logdet, (regular("b", "n"),), {"b": 4, "n": 32}),
+)  # fmt: skip
+
 CASES = (
-    Case("logdet", "hessian", logdet, (regular("n"),), {"n": 32}, wanted=15,
-         why="Kronecker product and commutation; autodiff solves once for every entry"),
-    Case("factorisation", "hessian", factorisation, FACTORS, {"n": 200, "k": 5}, wanted=100,
+    *(
+        Case(key, "hessian", function, inputs, {"n": n}, wanted=wanted, why=why)
+        for n, wanted in ((16, None), (32, 15), (48, 15))
+        for key, function, inputs, why in STRUCTURED
+    ),
+    Case("factorisation", "hessian", fun.factorisation, FACTORS, {"n": 200, "k": 5}, wanted=100,
          why="I ⊗ VᵀV: nearly all entries are zero"),
-    Case("quadratic-form", "hessian", quadratic_form, (normal("n"), normal("n", "n")), {"n": 1024},
-         wanted=10, why="A + Aᵀ: nothing to compute, only memory"),
-    Case("two-sided", "hessian", two_sided, (normal("n", "n"),) * 4, {"n": 32}, wanted=10,
+    Case("factorisation", "hessian", fun.factorisation, FACTORS, {"n": 400, "k": 5}, wanted=300,
+         why="the same, four times the unknowns squared"),
+    Case("quadratic-form", "hessian", fun.quadratic_form, (normal("n"), normal("n", "n")),
+         {"n": 1024}, wanted=10, why="A + Aᵀ: nothing to compute, only memory"),
+    Case("two-sided", "hessian", fun.two_sided, (normal("n", "n"),) * 4, {"n": 32}, wanted=10,
          why="AᵀA ⊗ BBᵀ: a full Kronecker product"),
-    Case("logistic", "hessian", logistic, LOGISTIC, {"m": 1000, "d": 200}, wanted=1,
-         compile_limit=2, why="AᵀDA: one matrix product, and no structure beyond it"),
-    Case("mlp-input", "hessian", network, NETWORK, {"l": 5, "n": 64}, wanted=1,
-         compile_limit=2, why="a deep network: there is no structure, and no time may be lost"),
-    Case("mlp-weights", "hessian", network_loss, BATCH, {"l": 4, "b": 32, "n": 64}, wanted=1,
-         compile_limit=2, why="the same in the first layer's weights, over a batch"),
-    Case("newton", "newton", precision, PRECISION, {"n": 64}, wanted=1000,
+    *(
+        Case(key, "forms", function, inputs, sizes, wanted=wanted, compile_limit=1.5, why=why)
+        for key, function, inputs, sizes, wanted, why in DENSE
+    ),
+    Case("newton", "newton", fun.precision, PRECISION, {"n": 64}, wanted=1000,
          why="the Newton step of the demonstration, 4,096 unknowns"),
-    Case("newton-solve", "solve", precision, PRECISION, {"n": 64},
+    Case("newton-solve", "solve", fun.precision, PRECISION, {"n": 64},
          why="the solve of that step alone, the Hessian being there"),
-    Case("newton-product", "product", precision, PRECISION, {"n": 64},
+    Case("newton-product", "product", fun.precision, PRECISION, {"n": 64},
          why="the Hessian times a matrix, the Hessian being there"),
-    Case("newton-hvp", "hvp", precision, PRECISION, {"n": 64},
+    Case("newton-hvp", "operator-hvp", fun.precision, PRECISION, {"n": 64},
          why="the same product from the function, against forward-over-reverse"),
-    Case("newton-logdet", "logdet", precision, PRECISION, {"n": 64},
+    Case("newton-logdet", "logdet", fun.precision, PRECISION, {"n": 64},
          why="the Hessian's log-determinant, as a Laplace approximation takes it"),
+    Case("newton-general", "newton-in-gradients", fun.precision,
+         (regular("n"), positive_definite("n")), {"n": 500}, wanted=1 / 40,
+         why="250,000 unknowns, no symmetry: Stein's equation; the baseline is one gradient"),
+    Case("newton-symmetric", "symmetric-newton-in-gradients", fun.precision,
+         (positive_definite("n"), positive_definite("n")), {"n": 500}, wanted=1 / 15,
+         why="the same among symmetric matrices"),
+    Case("logdet-solve", "solve", fun.logdet, (regular("n"),), {"n": 32},
+         why="the solve with a Kronecker Hessian, beside LU of the dense one"),
+    *(
+        Case(f"{key}-{task}", task, function, inputs, sizes, wanted=wanted, why=why)
+        for task, wanted, why in (
+            ("hvp", 1 / 1.1, "one product, against forward over reverse"),
+            ("hvps", 2.5, "64 products at one point, against one after the other"),
+        )
+        for key, function, inputs, sizes in (
+            ("logdet", fun.logdet, (regular("n"),), {"n": 32}),
+            ("logistic", fun.logistic, LOGISTIC, {"m": 1000, "d": 200}),
+            ("mlp", fun.network, NETWORK, {"l": 5, "n": 64}),
+        )
+    ),
+    *(
+        Case(f"{key}-diagonal", "diagonal", function, inputs, sizes, wanted=wanted,
+             why="the Hessian's diagonal, against that of the dense one")
+        for key, function, inputs, sizes, wanted in (
+            ("logdet", fun.logdet, (regular("n"),), {"n": 32}, 200),
+            ("logistic", fun.logistic, LOGISTIC, {"m": 1000, "d": 200}, 25),
+            ("factorisation", fun.factorisation, FACTORS, {"n": 50, "k": 5}, 250),
+        )
+    ),
+    *(
+        Case(f"{key}-laplacian", "laplacian", function, inputs, sizes, wanted=1,
+             why="a batch of Laplacians, beside folx and the trace of the dense Hessian")
+        for key, function, inputs, sizes in LAPLACIANS
+    ),
     *(
         Case(f"{key}-gradient", "gradient", function, (draw("n"),), {"n": n}, wanted=wanted,
              why=f"one {kind} factorisation for value and gradient")
         for n in (512, 1024)
         for key, function, draw, wanted, kind in (
-            ("logdet", logdet, regular, 1.3, "LU"),
-            ("logdet-pos", positive_logdet, positive_definite, 2, "Cholesky"),
+            ("logdet", fun.logdet, regular, 1.3, "LU"),
+            ("logdet-pos", fun.positive_logdet, positive_definite, 2, "Cholesky"),
         )
     ),
-    Case("inv-quad-logdet", "gradient", inverse_quadratic_form,
+    Case("inv-quad-logdet", "gradient", fun.inverse_quadratic_form,
          (positive_definite("n"), normal("n")), {"n": 512}, wanted=2,
          why="one Cholesky factorisation for both and their gradients"),
-    Case("trace-product", "value", trace_of_product, SQUARES, {"n": 1024}, wanted=5,
+    Case("trace-product", "value", fun.trace_of_product, SQUARES, {"n": 1024}, wanted=5,
          why="no product of the matrices is formed"),
-    Case("trace-product-gradient", "gradient", trace_of_product, SQUARES, {"n": 1024},
+    Case("trace-product-gradient", "gradient", fun.trace_of_product, SQUARES, {"n": 1024},
          wanted=3.5, why="the same; two transposes are written"),
-    Case("kronecker-product", "value", kronecker_product, VECTOR, {"n": 64, "v": 4096},
+    Case("kronecker-product", "value", fun.kronecker_product, VECTOR, {"n": 64, "v": 4096},
          wanted=100, why="two products of 64 × 64 matrices for one of 4,096 × 4,096"),
-    Case("kronecker-product-gradient", "gradient", kronecker_product, VECTOR,
+    Case("kronecker-product-gradient", "gradient", fun.kronecker_product, VECTOR,
          {"n": 64, "v": 4096}, wanted=100, why="the same, with gradients in the factors"),
-    Case("kronecker-logdet-gradient", "gradient", kronecker_logdet, DEFINITE, {"n": 64},
+    Case("kronecker-logdet-gradient", "gradient", fun.kronecker_logdet, DEFINITE, {"n": 64},
          wanted=400, why="factor by factor"),
-    Case("kronecker-solve", "value", kronecker_solve, (*DEFINITE, normal("v")),
+    Case("kronecker-solve", "value", fun.kronecker_solve, (*DEFINITE, normal("v")),
          {"n": 64, "v": 4096}, wanted=400, why="factor by factor"),
-    Case("kronecker-sum-logdet-gradient", "gradient", kronecker_sum_logdet,
+    Case("kronecker-sum-logdet-gradient", "gradient", fun.kronecker_sum_logdet,
          (*DEFINITE, positive()), {"n": 64}, wanted=1000,
          why="eigenvalues of the factors, and no eigenvector differentiated"),
-    Case("kronecker-sum-solve", "value", kronecker_sum_solve,
+    Case("kronecker-sum-solve", "value", fun.kronecker_sum_solve,
          (*DEFINITE, positive(), normal("v")), {"n": 64, "v": 4096}, wanted=1000,
          why="Sylvester's equation in eigenvectors"),
     *(

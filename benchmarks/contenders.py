@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxmatcalc as jmc
-from benchmarks import cases
+from benchmarks import functions as fun
 
 Function = Callable[..., Any]
 BASELINE = "jax"
@@ -27,10 +27,12 @@ class Contender(NamedTuple):
         build: from the case's function to the function that is compiled and timed. A new function
             object every time, so that no cache of JAX knows it.
         prepare: from the case's function and arguments to that function's inputs; not timed.
+        needs: the package that it comes from, of the extra ``bench``.
     """
 
     build: Callable[[Function], Function]
     prepare: Callable[..., tuple[Any, ...]] = given
+    needs: str | None = None
 
 
 def dense_newton(f: Function) -> Function:
@@ -53,6 +55,28 @@ def forward_over_reverse(f: Function) -> Function:
     return product
 
 
+def along(x: jax.Array, count: int) -> jax.Array:
+    """Directions at x, the same in every run."""
+    return jnp.sin(jnp.arange(1.0, count * x.size + 1, dtype=x.dtype)).reshape(count, *x.shape)
+
+
+def one_product(f: Function) -> Function:
+    """One product by forward over reverse."""
+    return lambda x, *data: jax.jvp(
+        lambda x: jax.grad(f)(x, *data), (x,), (along(x, 1)[0],)
+    )[1]  # fmt: skip
+
+
+def many_products(f: Function) -> Function:
+    """The same along 64 directions, one after the other."""
+
+    def products(x: jax.Array, *data: jax.Array) -> jax.Array:
+        gradient = lambda x: jax.grad(f)(x, *data)  # noqa: E731
+        return jax.lax.map(lambda v: jax.jvp(gradient, (x,), (v,))[1], along(x, 64))
+
+    return products
+
+
 def operator_product(f: Function) -> Function:
     """The same product through the Hessian operator."""
 
@@ -61,6 +85,68 @@ def operator_product(f: Function) -> Function:
         return H @ gradient
 
     return product
+
+
+def reverse_twice(f: Function) -> Function:
+    """The dense Hessian by two reverse passes."""
+    return jax.jacrev(jax.jacrev(f))
+
+
+def linearised(f: Function) -> Function:
+    """The dense Hessian by the gradient's linear part, once a column."""
+
+    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
+        _, push = jax.linearize(lambda x: jax.grad(f)(x, *data), x)
+        columns = jax.vmap(push, out_axes=-1)(jnp.eye(x.size, dtype=x.dtype).reshape(-1, *x.shape))
+        return columns.reshape(*x.shape, *x.shape)
+
+    return hessian
+
+
+def recovered_gradient(f: Function, symmetric: bool = False) -> Function:
+    """The gradient as minus the Hessian times the Newton direction, which checks the direction."""
+
+    def recovered(x: jax.Array, *data: jax.Array) -> jax.Array:
+        H = jmc.hessian_operator(f)(x, *data)
+        return -(H @ jmc.newton_direction(f, symmetric=symmetric)(x, *data))
+
+    return recovered
+
+
+def dense_diagonal(f: Function) -> Function:
+    """The diagonal of the dense Hessian."""
+
+    def diagonal(x: jax.Array, *data: jax.Array) -> jax.Array:
+        return jnp.diagonal(jax.hessian(f)(x, *data).reshape(x.size, x.size)).reshape(x.shape)
+
+    return diagonal
+
+
+def over_batch(f: Function) -> Function:
+    """Mapped over the leading axis of the first argument."""
+    return lambda x, *data: jax.vmap(lambda x: f(x, *data))(x)
+
+
+def dense_laplacian(f: Function) -> Function:
+    """The trace of the dense Hessian."""
+    return over_batch(lambda x, *data: jnp.sum(dense_diagonal(f)(x, *data)))
+
+
+def folx_laplacian(f: Function) -> Function:
+    """The forward Laplacian of folx, with the sparsity limit of its README."""
+    import folx
+
+    def laplacian(x: jax.Array, *data: jax.Array) -> jax.Array:
+        forward = folx.forward_laplacian(lambda x: f(x.reshape(shape), *data), 6)
+        return forward(x.reshape(-1)).laplacian
+
+    def batch(x: jax.Array, *data: jax.Array) -> jax.Array:
+        nonlocal shape
+        shape = x.shape[1:]
+        return over_batch(laplacian)(x, *data)
+
+    shape: tuple[int, ...] = ()
+    return batch
 
 
 def matrix_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
@@ -87,35 +173,50 @@ def _kronecker_sum(A: jax.Array, B: jax.Array, s: jax.Array) -> jmc.LinearOperat
 
 # The functions of the cases that have another spelling with jaxmatcalc
 SPELLINGS: dict[Function, Function] = {
-    cases.logdet: jmc.logdet,
-    cases.positive_logdet: lambda X: jmc.logdet(X, assume_a="pos"),
-    cases.inverse_quadratic_form: lambda A, y: sum(jmc.inv_quad_logdet(A, y, assume_a="pos")),
-    cases.trace_of_product: jmc.trace_product,
-    cases.kronecker_product: lambda A, B, x: jnp.sum((jmc.kronecker(A, B) @ x) ** 2),
-    cases.kronecker_solve: lambda A, B, x: jnp.sum(jmc.kronecker(A, B).solve(x) ** 2),
-    cases.kronecker_logdet: lambda A, B: jmc.kronecker(A, B).logdet(),
-    cases.kronecker_sum_logdet: lambda A, B, s: _kronecker_sum(A, B, s).logdet(),
-    cases.kronecker_sum_solve: lambda A, B, s, x: jnp.sum(_kronecker_sum(A, B, s).solve(x) ** 2),
-    cases.traces: lambda X: jnp.sum(jmc.trace(X) ** 2),
-    cases.determinants: lambda X: jnp.sum(jmc.det(X / 2)),
-    cases.logdets: lambda X: jnp.sum(jmc.logdet(X)),
-    cases.positive_logdets: lambda X: jnp.sum(jmc.logdet(X, assume_a="pos")),
-    cases.inverses: lambda X: jnp.sum(jmc.inv(X) ** 2),
-    cases.solutions: lambda X: jnp.sum(jmc.solve(X, jnp.swapaxes(X, -1, -2)) ** 2),
-    cases.pseudo_inverses: lambda X: jnp.sum(jmc.pinv(X) ** 2),
-    cases.frobenius_norms: lambda X: jnp.sum(jmc.frobenius_norm(X)),
-    cases.nuclear_norms: lambda X: jnp.sum(jmc.nuclear_norm(X)),
-    cases.spectral_norms: lambda X: jnp.sum(jmc.spectral_norm(X)),
-    cases.cubes: lambda X: jnp.sum(jmc.matrix_power(X, 3) ** 2),
-    cases.exponentials: lambda X: jnp.sum(jmc.expm(X) ** 2),
-    cases.eigenvalues: lambda X: jnp.sum(jmc.eigvalsh(X) ** 3),
-    cases.cholesky_factors: lambda X: jnp.sum(jmc.cholesky(X) ** 3),
+    fun.logdet: jmc.logdet,
+    fun.positive_logdet: lambda X: jmc.logdet(X, assume_a="pos"),
+    fun.inverse_quadratic_form: lambda A, y: sum(jmc.inv_quad_logdet(A, y, assume_a="pos")),
+    fun.trace_of_product: jmc.trace_product,
+    fun.kronecker_product: lambda A, B, x: jnp.sum((jmc.kronecker(A, B) @ x) ** 2),
+    fun.kronecker_solve: lambda A, B, x: jnp.sum(jmc.kronecker(A, B).solve(x) ** 2),
+    fun.kronecker_logdet: lambda A, B: jmc.kronecker(A, B).logdet(),
+    fun.kronecker_sum_logdet: lambda A, B, s: _kronecker_sum(A, B, s).logdet(),
+    fun.kronecker_sum_solve: lambda A, B, s, x: jnp.sum(_kronecker_sum(A, B, s).solve(x) ** 2),
+    fun.traces: lambda X: jnp.sum(jmc.trace(X) ** 2),
+    fun.determinants: lambda X: jnp.sum(jmc.det(X / 2)),
+    fun.logdets: lambda X: jnp.sum(jmc.logdet(X)),
+    fun.positive_logdets: lambda X: jnp.sum(jmc.logdet(X, assume_a="pos")),
+    fun.inverses: lambda X: jnp.sum(jmc.inv(X) ** 2),
+    fun.solutions: lambda X: jnp.sum(jmc.solve(X, jnp.swapaxes(X, -1, -2)) ** 2),
+    fun.pseudo_inverses: lambda X: jnp.sum(jmc.pinv(X) ** 2),
+    fun.frobenius_norms: lambda X: jnp.sum(jmc.frobenius_norm(X)),
+    fun.nuclear_norms: lambda X: jnp.sum(jmc.nuclear_norm(X)),
+    fun.spectral_norms: lambda X: jnp.sum(jmc.spectral_norm(X)),
+    fun.cubes: lambda X: jnp.sum(jmc.matrix_power(X, 3) ** 2),
+    fun.exponentials: lambda X: jnp.sum(jmc.expm(X) ** 2),
+    fun.eigenvalues: lambda X: jnp.sum(jmc.eigvalsh(X) ** 3),
+    fun.cholesky_factors: lambda X: jnp.sum(jmc.cholesky(X) ** 3),
 }
 
 TASKS: dict[str, dict[str, Contender]] = {
     "hessian": {
         BASELINE: Contender(jax.hessian),
         "jaxmatcalc": Contender(jmc.hessian),
+    },
+    "forms": {
+        BASELINE: Contender(jax.hessian),
+        "jax, reverse twice": Contender(reverse_twice),
+        "jax, linearised": Contender(linearised),
+        "jaxmatcalc": Contender(jmc.hessian),
+    },
+    "diagonal": {
+        BASELINE: Contender(dense_diagonal),
+        "jaxmatcalc": Contender(jmc.hessian_diagonal),
+    },
+    "laplacian": {
+        BASELINE: Contender(dense_laplacian),
+        "folx": Contender(folx_laplacian, needs="folx"),
+        "jaxmatcalc": Contender(lambda f: over_batch(jmc.laplacian(f))),
     },
     "value": {
         BASELINE: Contender(lambda f: lambda *args: f(*args)),
@@ -130,7 +231,23 @@ TASKS: dict[str, dict[str, Contender]] = {
         # among symmetric matrices, as the demonstration takes it
         "jaxmatcalc": Contender(lambda f: jmc.newton_direction(f, symmetric=True)),
     },
+    "newton-in-gradients": {
+        BASELINE: Contender(jax.grad),
+        "jaxmatcalc": Contender(recovered_gradient),
+    },
+    "symmetric-newton-in-gradients": {
+        BASELINE: Contender(jax.grad),
+        "jaxmatcalc": Contender(lambda f: recovered_gradient(f, symmetric=True)),
+    },
     "hvp": {
+        BASELINE: Contender(one_product),
+        "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f)(x, *d, along(x, 1)[0])),
+    },
+    "hvps": {
+        BASELINE: Contender(many_products),
+        "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f, many=True)(x, *d, along(x, 64))),
+    },
+    "operator-hvp": {
         BASELINE: Contender(forward_over_reverse),
         "jaxmatcalc": Contender(operator_product),
     },

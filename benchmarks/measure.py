@@ -16,6 +16,7 @@ the ratios within the rounds.
 from __future__ import annotations
 
 import gc
+import importlib
 import math
 import os
 import time
@@ -71,7 +72,9 @@ def measure(
 
     Raises `WrongAnswer` where a contender does not agree with the baseline.
     """
-    contenders = TASKS[case.task] if contenders is None else contenders
+    entered = TASKS[case.task] if contenders is None else contenders
+    missing = {name: reason for name, c in entered.items() if (reason := absent(c))}
+    contenders = {name: c for name, c in entered.items() if name not in missing}
     with jax.enable_x64(dtype == "float64"), no_compilation_cache():
         arguments = case.arguments(dtype)
         inputs, calls = {}, {}
@@ -103,6 +106,7 @@ def measure(
             "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "settings": asdict(settings),
             "tolerance": tolerance(dtype),
+            "missing": missing,
             "contenders": {
                 name: {
                     "error": errors[name],
@@ -113,6 +117,16 @@ def measure(
                 for name in contenders
             },
         }
+
+
+def absent(contender: Contender) -> str | None:
+    """Why a contender cannot be measured here."""
+    try:
+        if contender.needs:
+            importlib.import_module(contender.needs)
+    except ImportError as error:  # also what a package says that does not fit this JAX
+        return f"{contender.needs}: {error}"
+    return None
 
 
 def tolerance(dtype: str) -> float:

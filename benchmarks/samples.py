@@ -23,6 +23,16 @@ def weights(*shape: str) -> Sample:
     return lambda rng, sizes: draw(rng, sizes) / np.sqrt(sizes[shape[-1]])
 
 
+def one_hot(m: str, n: str) -> Sample:
+    """Classes as rows of the identity."""
+    return lambda rng, sizes: np.eye(sizes[n])[rng.integers(0, sizes[n], sizes[m])]
+
+
+def mask(*shape: str) -> Sample:
+    """Zeros and ones."""
+    return lambda rng, sizes: rng.integers(0, 2, [sizes[name] for name in shape]).astype(float)
+
+
 def signs(n: str) -> Sample:
     """Labels ±1."""
     return lambda rng, sizes: rng.choice([-1.0, 1.0], sizes[n])

@@ -15,6 +15,7 @@ True
 
 from jaxmatcalc import identities
 from jaxmatcalc.identities.verify import verify
+from jaxmatcalc.linear.block import BlockOperator
 from jaxmatcalc.linear.constructors import (
     commutation,
     diagonal,
@@ -64,14 +65,21 @@ from jaxmatcalc.ops import (
     vech,
 )
 from jaxmatcalc.transforms import (
+    CriticalPoint,
+    critical_point,
+    directional_derivative,
+    gauss_newton_operator,
     hessian,
+    hessian_diagonal,
     hessian_operator,
     hvp,
     jacobian,
     jacobian_operator,
+    laplacian,
     newton_direction,
     rewrite,
     value_grad_hessian_operator,
+    value_grad_laplacian,
 )
 
 __version__ = "0.1.0"
@@ -114,6 +122,7 @@ __all__ = [
     "cholesky",
     # operators
     "LinearOperator",
+    "BlockOperator",
     "Structure",
     "identity",
     "diagonal",
@@ -129,8 +138,15 @@ __all__ = [
     "jacobian_operator",
     "hessian_operator",
     "value_grad_hessian_operator",
+    "hessian_diagonal",
+    "laplacian",
+    "value_grad_laplacian",
     "hvp",
+    "directional_derivative",
+    "gauss_newton_operator",
     "newton_direction",
+    "critical_point",
+    "CriticalPoint",
     "rewrite",
     # evidence
     "identities",

@@ -15,7 +15,6 @@ import jax
 import numpy as np
 from jax._src import source_info_util
 from jax.extend import core
-from jax.interpreters import partial_eval
 
 # A line of ours is no line of the user's: fallbacks and errors name the one that called us.
 source_info_util.register_exclusion(os.path.dirname(__file__) + os.sep)
@@ -38,16 +37,6 @@ _BODIES = {
     "custom_vjp_call_jaxpr": "call_jaxpr",
     "custom_lin": None,
 }
-
-# Parameters that say how a call is run or derived, not what it computes
-# fmt: off
-_INCIDENTAL = frozenset({
-    "name", "inline", "keep_unused", "in_shardings", "out_shardings", "in_layouts",
-    "out_layouts", "donated_invars", "ctx_mesh", "compiler_options_kvs", "jvp_jaxpr_fun", "jvp",
-    "fwd_jaxpr_thunk", "fwd", "bwd", "out_trees", "branches_platforms", "sharding",
-    "out_sharding",
-})
-# fmt: on
 
 
 def trace(function: Callable[..., Any], *args: Any) -> tuple[Jaxpr, list[Any]]:
@@ -134,6 +123,29 @@ def bind(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
     return list(result) if eqn.primitive.multiple_results else [result]
 
 
+def retyped(value: Any, aval: Any) -> Any:
+    """A value with the dtype and the weak type of `aval`, as a call in its place would give it."""
+    if value.dtype == aval.dtype and jax.typeof(value).weak_type == aval.weak_type:
+        return value
+    return jax.lax.convert_element_type_p.bind(
+        value, new_dtype=aval.dtype, weak_type=aval.weak_type, sharding=None
+    )
+
+
+# Before, differentiating a `scan` in reverse drops the custom_jvp rules of its body, so that a
+# second derivative goes through the values of operations.
+SCANS_KEEP_RULES = jax.__version_info__ >= (0, 12)
+
+
+def scan_counts(eqn: Eqn) -> tuple[int, int]:
+    """How many operands of a `scan` are constant, and how many are carried."""
+    parts = eqn.params.get("ft_in")  # since JAX 0.12
+    if parts is None:
+        return eqn.params["num_consts"], eqn.params["num_carry"]
+    consts, carry, _ = parts.unpack()
+    return len(consts), len(carry)
+
+
 def literal(atom: Any) -> np.ndarray:
     """The value of a literal, in its own dtype."""
     return np.asarray(atom.val, atom.aval.dtype)
@@ -152,39 +164,46 @@ def line(eqn: Eqn) -> str:
 def dependent_outputs(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:
     """Which results of an equation depend on the operands marked as moving.
 
-    A `scan` or `while` whose body was differentiated carries values and tangents side by side.
+    A loop or a call whose body was differentiated carries values and tangents side by side.
     """
-    if not eqn.primitive.multiple_results:
-        return [True]
-    if eqn.primitive.name == "while":
-        return _dependent_carry(eqn, moving)
-    operands = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
-    jaxpr, _ = trace(lambda *args: bind(eqn, args), *operands)
-    found = []
-    for k in range(len(eqn.outvars)):
-        wanted = [i == k for i in range(len(eqn.outvars))]
-        _, used = partial_eval.dce_jaxpr(jaxpr, wanted)
-        found.append(any(u and m for u, m in zip(used, moving, strict=True)))
-    return found
+    name, params = eqn.primitive.name, eqn.params
+    if name == "while":
+        first, last = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+        return _through_loop(params["body_jaxpr"], moving[first:last], moving[last:])
+    if name == "scan":
+        first, carried = scan_counts(eqn)
+        parts = moving[:first], moving[first : first + carried], moving[first + carried :]
+        return _through_loop(params["jaxpr"], *parts)
+    if name == "cond" and not moving[0]:
+        branches = [_reached(opened(b)[0], moving[1:]) for b in params["branches"]]
+        return [any(found) for found in zip(*branches, strict=True)]
+    inner = params.get({"custom_vmap_call": "call", "shard_map": "jaxpr"}.get(name, ""))
+    found = body(eqn) if inner is None else opened(inner)
+    if found is None or name == "cond":
+        return [True] * len(eqn.outvars)
+    return _reached(found[0], moving)
 
 
-def _dependent_carry(eqn: Eqn, moving: Sequence[bool]) -> list[bool]:
-    """The same for a `while` loop, which JAX 0.10 does not take apart itself."""
-    first = eqn.params["cond_nconsts"]
-    last = first + eqn.params["body_nconsts"]
-    consts, carry = list(moving[first:last]), list(moving[last:])
-    jaxpr, _ = opened(eqn.params["body_jaxpr"])
+def _reached(jaxpr: Jaxpr, moving: Sequence[bool]) -> list[bool]:
+    """Which results of a program depend on the operands marked."""
+    marked = {v for v, m in zip(jaxpr.invars, moving, strict=True) if m}
+    for eqn in jaxpr.eqns:
+        operands = [_is_var(v) and v in marked for v in eqn.invars]
+        if any(operands):
+            found = dependent_outputs(eqn, operands)
+            marked.update(v for v, d in zip(eqn.outvars, found, strict=True) if d)
+    return [_is_var(v) and v in marked for v in jaxpr.outvars]
+
+
+def _through_loop(
+    closed: Any, consts: Sequence[bool], carry: Sequence[bool], xs: Sequence[bool] = ()
+) -> list[bool]:
+    """The same for a loop, of which every step may spread what the one before has reached."""
     while True:
-        marked = {v for v, m in zip(jaxpr.invars, [*consts, *carry], strict=True) if m}
-        for inner in jaxpr.eqns:
-            operands = [_is_var(v) and v in marked for v in inner.invars]
-            if any(operands):
-                found = dependent_outputs(inner, operands)
-                marked.update(v for v, d in zip(inner.outvars, found, strict=True) if d)
-        reached = [_is_var(v) and v in marked for v in jaxpr.outvars]
-        grown = [a or b for a, b in zip(carry, reached, strict=True)]
-        if grown == carry:
-            return carry
+        reached = _reached(opened(closed)[0], [*consts, *carry, *xs])
+        grown = [a or b for a, b in zip(carry, reached, strict=False)]
+        if grown == list(carry):
+            return reached
         carry = grown
 
 
@@ -203,71 +222,17 @@ def _is_var(atom: Any) -> bool:
     return not isinstance(atom, Literal)
 
 
-def same_program(first: Jaxpr, second: Jaxpr) -> bool:
-    """Whether two jaxprs are the same up to the names of their variables."""
-    if [v.aval for v in first.invars] != [v.aval for v in second.invars]:
-        return False
-    if len(first.eqns) != len(second.eqns) or len(first.constvars) != len(second.constvars):
-        return False
-    renamed = dict(zip(first.invars, second.invars, strict=True))
-    renamed.update(zip(first.constvars, second.constvars, strict=True))
-
-    def agree(a: Any, b: Any) -> bool:
-        if isinstance(a, Literal) or isinstance(b, Literal):
-            return (
-                isinstance(a, Literal)
-                and isinstance(b, Literal)
-                and a.aval == b.aval
-                and np.array_equal(a.val, b.val, equal_nan=True)
-            )
-        return renamed.get(a) is b
-
-    for left, right in zip(first.eqns, second.eqns, strict=True):
-        if left.primitive is not right.primitive or len(left.invars) != len(right.invars):
-            return False
-        if not all(map(agree, left.invars, right.invars)):
-            return False
-        if not _same_params(left, right) or len(left.outvars) != len(right.outvars):
-            return False
-        renamed.update(zip(left.outvars, right.outvars, strict=True))
-    return len(first.outvars) == len(second.outvars) and all(
-        map(agree, first.outvars, second.outvars)
-    )
-
-
-def _same_params(left: Eqn, right: Eqn) -> bool:
-    if left.primitive.name == "call_hi_primitive" or is_custom(left):
-        ours, theirs = body(left), body(right)
-        if ours is None or theirs is None:
-            return left.params == right.params
-        return call_name(left) == call_name(right) and same_program(ours[0], theirs[0])
-    if left.params.keys() != right.params.keys():
-        return False
-    return all(
-        _same_value(left.params[k], right.params[k]) for k in left.params if k not in _INCIDENTAL
-    )
-
-
-def _same_value(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    if hasattr(a, "eqns") or hasattr(a, "jaxpr"):
-        return (hasattr(b, "eqns") or hasattr(b, "jaxpr")) and same_program(
-            opened(a)[0], opened(b)[0]
-        )
-    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
-        return len(a) == len(b) and all(map(_same_value, a, b))
-    try:
-        return bool(a == b)
-    except Exception:  # an array parameter: compare its entries
-        return np.array_equal(a, b)
-
-
 def subprograms(jaxpr: Jaxpr) -> Iterator[Jaxpr]:
     """A program and every program inside its calls."""
     yield jaxpr
     for eqn in jaxpr.eqns:
-        for value in eqn.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
-                    yield from subprograms(opened(inner)[0])
+        for inner in programs(eqn):
+            yield from subprograms(inner)
+
+
+def programs(eqn: Eqn) -> Iterator[Jaxpr]:
+    """The programs that an equation holds: the body of a call or a loop, branches."""
+    for value in eqn.params.values():
+        for inner in value if isinstance(value, tuple | list) else (value,):
+            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                yield opened(inner)[0]

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores; threads of LAPACK that wait for each other would hold them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import hypothesis
 import jax
 import jax.numpy as jnp

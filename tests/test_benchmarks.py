@@ -14,13 +14,16 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cases, measure, report, results
+from benchmarks import functions, measure, report, results
 from benchmarks.cases import CASES, Case
 from benchmarks.contenders import BASELINE, TASKS, Contender
 from benchmarks.samples import normal
 
 ROOT = Path(__file__).parents[1]
-SMALL = {"n": 3, "k": 2, "m": 5, "d": 3, "b": 2, "l": 2, "v": 9}
+SMALL = {
+    "n": 3, "k": 2, "m": 5, "d": 3, "b": 2, "l": 2, "v": 9, "c": 2, "e": 2, "f": 8, "g": 6, "i": 3,
+    "p": 4, "q": 2, "s": 3, "t": 3,
+}  # fmt: skip
 BRIEF = measure.Settings(budget=0.0, fewest=2, most=3, compiles=2)
 
 
@@ -45,12 +48,12 @@ KEYS = {case.key: small(case) for case in CASES}  # cases of one key differ in s
 def test_contenders_of_each_case_agree(case: Case) -> None:
     dtype = "float64" if jax.config.values["jax_enable_x64"] else "float32"
     arguments = case.arguments(dtype)
-    contenders = TASKS[case.task]
+    contenders = {n: c for n, c in TASKS[case.task].items() if not measure.absent(c)}
     inputs = {name: c.prepare(case.function, *arguments) for name, c in contenders.items()}
     calls = {name: jax.jit(c.build(case.function)) for name, c in contenders.items()}
     errors = measure.check(calls, inputs, measure.tolerance(dtype))
     assert errors[BASELINE] == 0
-    assert set(errors) == {BASELINE, report.OURS}
+    assert {BASELINE, report.OURS} <= set(errors)
 
 
 def test_cases_are_told_apart_by_name() -> None:
@@ -59,13 +62,13 @@ def test_cases_are_told_apart_by_name() -> None:
 
 
 def test_functions_of_cases_are_plain_jax() -> None:
-    tree = ast.parse(Path(cases.__file__).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(functions.__file__).read_text(encoding="utf-8"))
     imported = {
         a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names
     }
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not any(name.startswith("jaxmatcalc") for name in imported)
-    assert all(case.function.__module__ == cases.__name__ for case in CASES)
+    assert all(case.function.__module__ == functions.__name__ for case in CASES)
 
 
 def test_arguments_are_the_same_in_every_run() -> None:

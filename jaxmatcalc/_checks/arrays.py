@@ -18,7 +18,8 @@ _ARRAY_LIKE = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
 
 def array(operation: str, value: Any, name: str = "X") -> jax.Array:
     """``value`` as an array of numbers; a list is refused, as `jax.numpy.linalg` refuses it."""
-    if not isinstance(value, _ARRAY_LIKE) and not hasattr(value, "__jax_array__"):
+    known = isinstance(value, _ARRAY_LIKE) or hasattr(value, "__jax_array__")
+    if not known or hasattr(value, "to_dense"):  # an operator is formed by name only
         raise TypeError(f"`{operation}` needs an array for {name}; got {type(value).__name__}.")
     dtype = getattr(value, "dtype", None)
     if dtype is not None and not _numeric(dtype):

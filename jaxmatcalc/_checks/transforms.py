@@ -58,8 +58,16 @@ def _differentiable_dtype(operation: str, dtype: Any, holomorphic: bool, what: s
         )
 
 
-def scalar_result(operation: str, tree: Any, avals: Sequence[Any]) -> None:
-    """The function returned one real scalar."""
+def inexact_results(operation: str, avals: Sequence[Any], holomorphic: bool) -> None:
+    """Results are of a floating-point dtype, real or complex; complex if `holomorphic`."""
+    for aval in avals:
+        real = not jnp.issubdtype(aval.dtype, jnp.complexfloating)
+        if holomorphic or real:
+            _differentiable_dtype(operation, aval.dtype, holomorphic, "results")
+
+
+def scalar_result(operation: str, tree: Any, avals: Sequence[Any], real: bool = True) -> None:
+    """The function returned one scalar, a real one if asked for."""
     if len(avals) != 1 or not jax.tree_util.treedef_is_leaf(tree):
         raise TypeError(
             f"`{operation}` needs a function that returns a scalar; it returned {tree}."
@@ -70,7 +78,7 @@ def scalar_result(operation: str, tree: Any, avals: Sequence[Any]) -> None:
             f"`{operation}` needs a function that returns a scalar; "
             f"its result has shape {tuple(aval.shape)}."
         )
-    if not jnp.issubdtype(aval.dtype, jnp.floating):
+    if real and not jnp.issubdtype(aval.dtype, jnp.floating):
         raise TypeError(
             f"`{operation}` needs a function that returns a real scalar; "
             f"its result has dtype {aval.dtype}."
@@ -87,9 +95,9 @@ def has_vector(operation: str, args: Sequence[Any]) -> None:
 
 
 def like_argument(
-    operation: str, value: Any, tree: Any, leaves: Sequence[jax.Array]
+    operation: str, value: Any, tree: Any, leaves: Sequence[jax.Array], stacked: bool = False
 ) -> list[jax.Array]:
-    """``value`` as a flat list of arrays shaped as the differentiated argument."""
+    """``value`` as a flat list of arrays shaped as the differentiated argument, or stacks of it."""
     given, given_tree = jax.tree.flatten(value)
     if given_tree != tree:
         raise ValueError(
@@ -98,9 +106,49 @@ def like_argument(
         )
     vectors = [array(operation, v, "the vector") for v in given]
     shapes = [x.shape for x in leaves]
-    if [v.shape for v in vectors] != shapes:
+    if stacked:
+        _stacks(operation, vectors, shapes)
+    elif [v.shape for v in vectors] != shapes:
         raise ValueError(
             f"`{operation}` needs a vector of the argument's shape {listed(shapes)}; "
             f"got {listed([v.shape for v in vectors])}."
         )
+    for v, x in zip(vectors, leaves, strict=True):
+        if jnp.iscomplexobj(v) and not jnp.iscomplexobj(x):
+            raise TypeError(
+                f"`{operation}` needs a real vector for a real argument; got dtype {v.dtype}."
+            )
     return [v.astype(x.dtype) for v, x in zip(vectors, leaves, strict=True)]
+
+
+def _stacks(operation: str, vectors: Sequence[jax.Array], shapes: Sequence[Any]) -> None:
+    """The vectors have the given shapes after one leading axis, which is the same in all."""
+    found = [v.shape for v in vectors]
+    if [v[1:] for v in found] != shapes or not all(found) or len({v[0] for v in found}) > 1:
+        raise ValueError(
+            f"`{operation}` with many=True needs vectors of the argument's shape "
+            f"{listed(shapes)} after one leading axis; got {listed(found)}."
+        )
+
+
+def orders(operation: str, value: Any) -> tuple[int, ...]:
+    """Orders of a derivative, as a tuple of integers ≥ 0."""
+    given = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in given):
+        raise TypeError(
+            f"`{operation}` needs order to be an integer or a tuple of them; got {value!r}."
+        )
+    if not given or not all(k >= 0 for k in given):
+        raise ValueError(f"`{operation}` needs orders of at least 0; got {value!r}.")
+    return tuple(map(int, given))
+
+
+def square_argument(operation: str, value: Any) -> None:
+    """The differentiated argument is one square matrix."""
+    leaves = jax.tree.leaves(value)
+    shapes = [jnp.shape(leaf) for leaf in leaves]
+    if not isinstance(value, jax.Array) or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1]:
+        raise ValueError(
+            f"`{operation}` with symmetric=True needs one argument, a matrix (n, n); "
+            f"got {f'shape {shapes[0]}' if isinstance(value, jax.Array) else type(value).__name__}."
+        )

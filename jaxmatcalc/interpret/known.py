@@ -1,93 +1,87 @@
-"""Values that do not depend on the tangent, and the axes they vary on.
-
-A scalar broadcast to a matrix must stay a scalar: as a full array it ties axes together, and
-``‖AX‖²`` loses its Kronecker form. So a known value is a small array, and for each of its axes the
-*class* it belongs to: a class that the array has no axis for is one the value is constant along,
-and two axes of one class hold a Kronecker delta, as the mask of ``jnp.trace`` does.
-"""
+"""Running a program on values that do not depend on the tangent, keeping them small."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from jaxmatcalc import _jax
+from jaxmatcalc.interpret.memory import remembered
+from jaxmatcalc.interpret.sums import concatenate, dot_general, reduce_sum
+from jaxmatcalc.interpret.value import Known, is_zero, stretched, without_ones
 
 Array = Any
 
-# Primitives that act entry by entry, on operands of one shape (or scalars, for the last two)
+# Primitives that act entry by entry, on operands of one shape (or scalars: a predicate, bounds)
 # fmt: off
 ELEMENTWISE = frozenset({
     "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh",
-    "cbrt", "ceil", "clamp", "complex", "conj", "convert_element_type", "copy", "cos", "cosh",
-    "digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge",
-    "gt", "imag", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt",
-    "max", "min", "mul", "ne", "neg", "nextafter", "not", "or", "population_count", "pow",
-    "real", "rem", "round", "rsqrt", "select_n", "sign", "sin", "sinh", "sqrt", "square",
-    "stop_gradient", "sub", "tan", "tanh", "xor",
+    "bessel_i0e", "bessel_i1e", "cbrt", "ceil", "clamp", "clz", "complex", "conj",
+    "convert_element_type", "copy", "copy_p", "cos", "cosh", "digamma", "div", "eq", "erf",
+    "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt", "igamma", "igamma_grad_a",
+    "igammac", "imag", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "log2",
+    "logistic", "lt", "max", "min", "mul", "ne", "neg", "nextafter", "not", "one_minus_square",
+    "or", "polygamma", "population_count", "pow", "real", "reduce_precision",
+    "regularized_incomplete_beta", "rem", "round", "rsqrt", "select_n", "shift_left",
+    "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt", "square",
+    "stop_gradient", "sub", "tan", "tanh", "xor", "zeta",
 })
 # fmt: on
 
 
-@dataclass(frozen=True, eq=False)
-class Known:
-    """A value as `array` over the classes `varying`, spread over axes of the classes `axes`.
-
-    Attributes:
-        array: the entries, an axis for each class in `varying`.
-        shape: the shape of the value.
-        axes: the class of each axis; equal classes make a delta.
-        varying: the classes the array has axes for, in increasing order of their first axis.
-        iota: whether the array is 0, 1, 2, … along its one class.
-    """
-
-    array: Array
-    shape: tuple[int, ...]
-    axes: tuple[int, ...]
-    varying: tuple[int, ...]
-    iota: bool = False
-
-    @classmethod
-    def full(cls, array: Array) -> Known:
-        """An array that varies along each of its axes."""
-        axes = tuple(range(np.ndim(array)))
-        return cls(array, np.shape(array), axes, axes)
-
-    @property
-    def has_delta(self) -> bool:
-        """Whether two axes share a class."""
-        return len(set(self.axes)) < len(self.axes)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the array is the value itself."""
-        return not self.has_delta and len(self.varying) == len(self.axes)
-
-    def value(self) -> Array:
-        """The value as an array of its shape."""
-        if self.is_full:
-            return self.array
-        array = jnp.asarray(self.array)
-        first = [self.axes.index(c) for c in self.varying]
-        spread = lax.broadcast_in_dim(array, self.shape, first)
-        mask = None
-        for axis, c in enumerate(self.axes):
-            if self.axes.index(c) != axis:
-                rows = lax.broadcasted_iota(np.int32, self.shape, self.axes.index(c))
-                equal = rows == lax.broadcasted_iota(np.int32, self.shape, axis)
-                mask = equal if mask is None else mask & equal
-        if mask is None:
-            return spread
-        return jnp.where(mask, spread, jnp.zeros((), array.dtype))
+# Integers that no input has a part in are computed while tracing, up to this many: what an index
+# is made of then decides the structure, whether or not an outer `jit` is tracing.
+_FOLDED = 2**14
+_FOLDABLE = ELEMENTWISE | {"broadcast_in_dim", "concatenate", "reshape", "squeeze", "transpose"}
 
 
 def run(eqn: Any, operands: Sequence[Known]) -> list[Known]:
-    """Run an equation on known values, keeping them small where its rule allows."""
+    """Run an equation on known values, keeping them small where its rule allows.
+
+    The same equation on the same values is run once: a program that was differentiated twice holds
+    what its derivatives share in several copies.
+    """
+    key = eqn.primitive, tuple(eqn.params.items()), tuple(map(_identity, operands))
+    try:
+        hash(key)
+    except TypeError:  # a parameter that is an array, or holds one
+        return _evaluated(eqn, operands)
+    return remembered(tuple(operands), key, lambda: _evaluated(eqn, operands))
+
+
+def _identity(k: Known) -> Any:
+    """Equal for values that are the same: the object, or a number written in the program."""
+    if isinstance(k.array, np.ndarray | np.generic) and k.array.ndim == 0:
+        return k.array.dtype.str, k.array.tobytes(), k.shape, k.axes
+    return id(k)
+
+
+def _evaluated(eqn: Any, operands: Sequence[Known]) -> list[Known]:
+    if not _is_fixed(eqn, operands):
+        return _run(eqn, operands)
+    with jax.ensure_compile_time_eval():
+        return [replace(k, array=np.asarray(k.array)) for k in _run(eqn, operands)]
+
+
+def _is_fixed(eqn: Any, operands: Sequence[Known]) -> bool:
+    """Whether an equation computes a few integers or truth values that are known by now."""
+    return (
+        len(operands) > 0
+        and eqn.primitive.name in _FOLDABLE
+        and all(isinstance(k.array, np.ndarray | np.generic) for k in operands)
+        and all(k.array.dtype.kind in "biu" for k in operands)
+        and math.prod(k.array.size for k in operands) <= _FOLDED
+    )
+
+
+def _run(eqn: Any, operands: Sequence[Known]) -> list[Known]:
     rule = _RULES.get(eqn.primitive.name)
     if rule is not None:
         result = rule(eqn, *operands)
@@ -130,17 +124,6 @@ def _elementwise(eqn: Any, operands: Sequence[Known]) -> Known | None:
     return Known(result, shape, axes, tuple(used), iota)
 
 
-def stretched(k: Known, shape: tuple[int, ...]) -> Known:
-    """The operand of an entrywise primitive over the shape of its result.
-
-    Such primitives broadcast axes of size one, and take scalars; a scalar is left as it is.
-    """
-    if k.shape == shape or k.shape == ():
-        return k
-    ones = [a for a, n in enumerate(k.shape) if n != shape[a]]
-    return replace(_drop_ones(k, ones), shape=shape)
-
-
 def _adds_zero(operands: Sequence[Known]) -> bool:
     return any(isinstance(k.array, np.ndarray) and not np.any(k.array) for k in operands)
 
@@ -167,11 +150,6 @@ def _delta_elementwise(eqn: Any, operands: Sequence[Known]) -> Known | None:
 
 
 _TRUE = np.asarray(True)
-
-
-def is_zero(k: Known) -> bool:
-    """Whether a value is known to be zero while tracing."""
-    return isinstance(k.array, np.ndarray | np.generic) and not np.any(k.array)
 
 
 def _on_delta(delta: Known, value: Known) -> Known:
@@ -221,7 +199,7 @@ def _broadcast(eqn: Any, operand: Known, *sizes: Known) -> Known | None:
             for n, a, c in zip(operand.shape, places, operand.axes, strict=True)
         ):
             return None
-        operand = _drop_ones(
+        operand = without_ones(
             operand, [a for a, n in enumerate(operand.shape) if n != shape[places[a]]]
         )
     target = dict(zip(range(len(operand.shape)), places, strict=True))
@@ -232,16 +210,6 @@ def _broadcast(eqn: Any, operand: Known, *sizes: Known) -> Known | None:
     return Known(
         operand.array, shape, tuple(axes), tuple(classes[c] for c in operand.varying), operand.iota
     )
-
-
-def _drop_ones(k: Known, axes: Sequence[int]) -> Known:
-    """The same value with no axis in its array for axes of size one."""
-    drop = {k.axes[a] for a in axes}
-    kept = tuple(c for c in k.varying if c not in drop)
-    if kept == k.varying:
-        return k
-    sizes = dict(zip(k.varying, np.shape(k.array), strict=True))
-    return replace(k, array=jnp.reshape(k.array, [sizes[c] for c in kept]), varying=kept)
 
 
 def _reshape(eqn: Any, operand: Known, *sizes: Known) -> Known | None:
@@ -258,7 +226,7 @@ def _reshape(eqn: Any, operand: Known, *sizes: Known) -> Known | None:
     new = [a for a, n in enumerate(shape) if n != 1]
     if [operand.shape[a] for a in old] != [shape[a] for a in new]:
         return None
-    operand = _drop_ones(operand, [a for a, n in enumerate(operand.shape) if n == 1])
+    operand = without_ones(operand, [a for a, n in enumerate(operand.shape) if n == 1])
     target = dict(zip(old, new, strict=True))
     varying = tuple(target[operand.axes.index(c)] for c in operand.varying)
     return Known(operand.array, shape, axes, varying, operand.iota)
@@ -280,6 +248,9 @@ _RULES: dict[str, Callable[..., Known | None]] = {
     "iota": _iota,
     "eq": _eq,
     "broadcast_in_dim": _broadcast,
+    "concatenate": concatenate,
+    "dot_general": dot_general,
+    "reduce_sum": reduce_sum,
     "reshape": _reshape,
     "squeeze": _reshape,
     "expand_dims": _reshape,

@@ -1,107 +1,171 @@
-"""Rules for the primitives that move entries along one axis: slices, pads, joins, running sums.
-
-Such a primitive acts on the factor that carries the axis where there is just one; otherwise it
-becomes a small matrix between the old axis and the new.
-"""
+"""Rules for the primitives that move entries along one axis: slices, pads, joins, running sums."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-from jaxmatcalc.interpret.known import Known
-from jaxmatcalc.interpret.tangent import Tangent, add, join
-from jaxmatcalc.linear.contraction import close
-from jaxmatcalc.linear.term import Factor, Term, flat, fresh
+from jaxmatcalc.interpret.along import Axes, Selection, along
+from jaxmatcalc.interpret.memory import remembered
+from jaxmatcalc.interpret.tangent import Tangent, add, masked
+from jaxmatcalc.interpret.value import Known
+from jaxmatcalc.linear.term import Term, fresh
 
 Value = Known | Tangent
 
 
-def _axis_map(
-    eqn: Any, operand: Tangent, axis: int, function: Callable[[Any, int], Any], aval: Any = None
-) -> Tangent:
-    """A linear function along one axis that only moves entries (slice, pad, reverse).
-
-    It acts on the factor that carries the axis if there is just one, otherwise as a 0/1 matrix.
-    """
-    aval = eqn.outvars[0].aval if aval is None else aval
-
-    def rule(t: Term) -> Term:
-        group = t.out[axis]
-        carriers = [f for f in t.factors if group and group[0] in f.labels]
-        alone = len(group) == 1 and len(carriers) == 1 and carriers[0].labels.count(group[0]) == 1
-        if alone and flat(t.out).count(group[0]) == 1 and group[0] not in flat(t.in_):
-            f = carriers[0]
-            array = function(f.array, f.labels.index(group[0]))
-            (new,) = fresh([aval.shape[axis]])
-            labels = flat((new if k is group[0] else (k,)) for k in f.labels)
-            moved = Factor(jnp.reshape(array, [k.size for k in labels]), labels)
-            factors = tuple(moved if g is f else g for g in t.factors)
-            return Term(factors, (*t.out[:axis], new, *t.out[axis + 1 :]), t.in_)
-        matrix = Known.full(function(jnp.eye(operand.shape[axis], dtype=operand.dtype), 0))
-        groups, others, factors, in_ = join(t, matrix, [(axis, 1)])
-        out = (*groups[:axis], others[0], *groups[axis + 1 :])
-        return close(Term(factors, out, in_), groups[axis])
-
-    return operand.map(rule, aval)
-
-
-class _Aval:
+class Shape:
     """A shape and dtype between two steps of one rule."""
 
     def __init__(self, shape: tuple[int, ...], dtype: Any):
         self.shape, self.dtype = shape, dtype
 
 
-def _resized(operand: Tangent, axis: int, size: int) -> _Aval:
+def _along(
+    eqn: Any,
+    operand: Tangent,
+    axis: int,
+    function: Callable[[Any], Any],
+    aval: Any = None,
+    selection: Selection | None = None,
+    transposed: bool = False,
+) -> Tangent:
+    """A linear function of arrays along one axis."""
+    aval = eqn.outvars[0].aval if aval is None else aval
+    free = tuple((a, a) for a in range(len(operand.shape)) if a != axis)
+    axes = Axes((axis,), (axis,), (), free)
+    return along(operand, aval, axes, function, selection, transposed)
+
+
+def _resized(operand: Tangent, axis: int, size: int) -> Shape:
     shape = list(operand.shape)
     shape[axis] = size
-    return _Aval(tuple(shape), operand.dtype)
+    return Shape(tuple(shape), operand.dtype)
+
+
+def _every(size: int, start: int, stop: int, step: int, dtype: Any) -> Selection:
+    """The selection of a slice of an axis of this size."""
+
+    def matrix(transposed: bool) -> Any:
+        rows = jnp.arange(start, stop, step)
+        return (rows[:, None] == jnp.arange(size)).astype(dtype)
+
+    key = "slice", size, start, stop, step, jnp.dtype(dtype)
+    return remembered(None, key, lambda: Selection(matrix, injective=True))
+
+
+def sliced(operand: Tangent, axis: int, start: int, stop: int, step: int) -> Tangent:
+    """Every `step`-th entry of an axis, from `start` to before `stop`."""
+    size, count = operand.shape[axis], len(range(start, stop, step))
+    if (start, stop, step) == (0, size, 1):
+        return operand
+    if not count:
+        return Tangent(_resized(operand, axis, 0).shape, operand.dtype, {})
+    stop = start + (count - 1) * step + 1  # of stops that take the same entries the first
+    selection = _every(size, start, stop, step, operand.dtype)
+    aval = _resized(operand, axis, count)
+
+    def piece(x: Any) -> Any:
+        return lax.slice(x, (start,), (stop,), (step,))
+
+    return _along(None, operand, axis, piece, aval, selection)
+
+
+def spaced(operand: Tangent, axis: int, start: int, step: int, size: int) -> Tangent:
+    """The transpose: an axis of zeros with the entries at `start`, `start + step`, …."""
+    count = operand.shape[axis]
+    if not operand.terms:
+        return Tangent(_resized(operand, axis, size).shape, operand.dtype, {})
+    stop = start + (count - 1) * step + 1
+    if (start, step, size) == (0, 1, count):
+        return operand
+    selection = _every(size, start, stop, step, operand.dtype)
+
+    def placed(x: Any) -> Any:
+        return lax.pad(x, jnp.zeros((), x.dtype), [(start, size - stop, step - 1)])
+
+    return _along(None, operand, axis, placed, _resized(operand, axis, size), selection, True)
 
 
 def _slice(eqn: Any, operand: Tangent) -> Tangent:
     p = eqn.params
     strides = p["strides"] or (1,) * len(operand.shape)
-    for axis, (start, stop, step) in enumerate(
-        zip(p["start_indices"], p["limit_indices"], strides, strict=True)
-    ):
-        if (start, stop, step) == (0, operand.shape[axis], 1):
-            continue
-
-        def piece(array: Any, k: int, bounds: Any = (start, stop, step)) -> Any:
-            return lax.slice_in_dim(array, *bounds, axis=k)
-
-        size = len(range(start, stop, step))
-        operand = _axis_map(eqn, operand, axis, piece, _resized(operand, axis, size))
+    bounds = zip(p["start_indices"], p["limit_indices"], strides, strict=True)
+    for axis, (start, stop, step) in enumerate(bounds):
+        operand = sliced(operand, axis, start, stop, step)
     return operand
 
 
-def _dynamic_slice(eqn: Any, operand: Value, *starts: Value) -> Tangent | None:
-    if isinstance(operand, Known):
+def _clamped(start: Known, size: int, window: int) -> Any:
+    """Where a slice starts: the primitives move one that would overrun its axis."""
+    return jnp.clip(start.value(), 0, size - window)
+
+
+def _window(start: Known, size: int, window: int, dtype: Any) -> tuple[Any, Selection]:
+    """The start of a slice, and its selection."""
+    first = _clamped(start, size, window)
+
+    def matrix(transposed: bool) -> Any:
+        return (first + jnp.arange(window)[:, None] == jnp.arange(size)).astype(dtype)
+
+    key = "window", id(start), size, window, jnp.dtype(dtype)
+    make = lambda: (first, Selection(matrix, injective=True))  # noqa: E731
+    return remembered(start, key, make)
+
+
+def _dynamic_slice(eqn: Any, operand: Value, *starts: Any) -> Tangent | None:
+    if isinstance(operand, Known) or any(isinstance(s, Tangent) for s in starts):
         return None
-    for axis, (size, start) in enumerate(zip(eqn.params["slice_sizes"], starts, strict=True)):
-        if size == operand.shape[axis] or isinstance(start, Tangent):
+    for axis, (window, start) in enumerate(zip(eqn.params["slice_sizes"], starts, strict=True)):
+        size = operand.shape[axis]
+        if window == size:
             continue
+        first, selection = _window(start, size, window, operand.dtype)
 
-        def piece(array: Any, k: int, start: Known = start, size: int = size) -> Any:
-            return lax.dynamic_slice_in_dim(array, start.value(), size, k)
+        def piece(x: Any, first: Any = first, window: int = window) -> Any:
+            return lax.dynamic_slice(x, (first,), (window,))
 
-        operand = _axis_map(eqn, operand, axis, piece, _resized(operand, axis, size))
+        aval = _resized(operand, axis, window)
+        operand = _along(eqn, operand, axis, piece, aval, selection)
     return operand
+
+
+def _dynamic_update_slice(eqn: Any, operand: Value, update: Value, *starts: Any) -> Any:
+    if any(isinstance(s, Tangent) for s in starts):
+        return None
+    aval, pieces = eqn.outvars[0].aval, []
+    windows = [
+        (axis, start, n, w)
+        for axis, (start, n, w) in enumerate(zip(starts, operand.shape, update.shape, strict=True))
+        if n != w
+    ]
+    if isinstance(operand, Tangent) and windows:
+        inside = jnp.ones((), bool)
+        for _, start, n, w in windows:
+            place = jnp.arange(n) - _clamped(start, n, w)
+            inside = inside[..., None] & (place >= 0) & (place < w)
+        varying = tuple(axis for axis, *_ in windows)
+        outside = Known(~inside, operand.shape, tuple(range(len(operand.shape))), varying)
+        pieces.append(operand.map(lambda t: masked(t, outside, operand.dtype), aval))
+    if isinstance(update, Tangent):
+        for axis, start, n, w in windows:
+            first, selection = _window(start, n, w, update.dtype)
+
+            def placed(x: Any, first: Any = first, n: int = n) -> Any:
+                return lax.dynamic_update_slice(jnp.zeros(n, x.dtype), x, (first,))
+
+            update = _along(eqn, update, axis, placed, _resized(update, axis, n), selection, True)
+        pieces.append(update)
+    return add(pieces, aval)
 
 
 def _split(eqn: Any, operand: Tangent) -> list[Tangent]:
     axis, start, pieces = eqn.params["axis"], 0, []
-    for size, v in zip(eqn.params["sizes"], eqn.outvars, strict=True):
-
-        def piece(array: Any, k: int, start: int = start, size: int = size) -> Any:
-            return lax.slice_in_dim(array, start, start + size, axis=k)
-
-        pieces.append(_axis_map(eqn, operand, axis, piece, v.aval))
+    for size in eqn.params["sizes"]:
+        pieces.append(sliced(operand, axis, start, start + size, 1))
         start += size
     return pieces
 
@@ -109,90 +173,83 @@ def _split(eqn: Any, operand: Tangent) -> list[Tangent]:
 def _pad(eqn: Any, operand: Value, value: Value) -> Tangent | None:
     if isinstance(value, Tangent) or isinstance(operand, Known):
         return None
-    for axis, widths in enumerate(eqn.params["padding_config"]):
-        if widths == (0, 0, 0):
-            continue
-
-        def padded(array: Any, k: int, widths: Any = widths) -> Any:
-            config = [(0, 0, 0)] * np.ndim(array)
-            config[k] = widths
-            return lax.pad(array, jnp.zeros((), array.dtype), config)
-
-        size = padded(np.zeros(operand.shape[axis], np.float32), 0).shape[0]
-        operand = _axis_map(eqn, operand, axis, padded, _resized(operand, axis, size))
+    for axis, (low, high, between) in enumerate(eqn.params["padding_config"]):
+        step = between + 1
+        before, after = max(low, 0), max(high, 0)
+        length = before + (operand.shape[axis] - 1) * step + 1 + after
+        operand = spaced(operand, axis, before, step, length)
+        operand = sliced(operand, axis, max(-low, 0), length - max(-high, 0), 1)
     return operand
 
 
 def _concatenate(eqn: Any, *operands: Value) -> Tangent:
     aval = eqn.outvars[0].aval
-    axis = eqn.params["dimension"]
-    pieces, start = [], 0
+    axis, start, pieces = eqn.params["dimension"], 0, []
     for o in operands:
-        stop = start + o.shape[axis]
         if isinstance(o, Tangent):
-            widths = (start, aval.shape[axis] - stop, 0)
-
-            def padded(array: Any, k: int, widths: Any = widths) -> Any:
-                config = [(0, 0, 0)] * np.ndim(array)
-                config[k] = widths
-                return lax.pad(array, jnp.zeros((), array.dtype), config)
-
-            pieces.append(_axis_map(eqn, o, axis, padded, aval))
-        start = stop
+            pieces.append(spaced(o, axis, start, 1, aval.shape[axis]))
+        start += o.shape[axis]
     return add(pieces, aval)
 
 
 def _rev(eqn: Any, operand: Tangent) -> Tangent:
     for axis in eqn.params["dimensions"]:
-        operand = _axis_map(eqn, operand, axis, lambda a, k: lax.rev(a, (k,)))
+        operand = _along(eqn, operand, axis, lambda x: lax.rev(x, (0,)))
     return operand
 
 
 def _cumsum(eqn: Any, operand: Tangent) -> Tangent:
     axis, reverse = eqn.params["axis"], eqn.params["reverse"]
-    return _axis_map(eqn, operand, axis, lambda a, k: lax.cumsum(a, k, reverse=reverse))
+    return _along(eqn, operand, axis, lambda x: lax.cumsum(x, 0, reverse=reverse))
 
 
-def _stack(eqn: Any, *operands: Value) -> Tangent:
+def stacked(operands: Sequence[Value], axis: int, aval: Any) -> Tangent:
     """A new axis, and each operand at its place along it."""
-    aval, axis = eqn.outvars[0].aval, eqn.params["axis"]
     pieces = []
     for k, o in enumerate(operands):
         if isinstance(o, Tangent):
-            wide = _Aval((*o.shape[:axis], 1, *o.shape[axis:]), o.dtype)
+            wide = Shape((*o.shape[:axis], 1, *o.shape[axis:]), o.dtype)
             o = o.map(lambda t: Term(t.factors, (*t.out[:axis], (), *t.out[axis:]), t.in_), wide)
-
-            def placed(array: Any, d: int, k: int = k) -> Any:
-                config = [(0, 0, 0)] * np.ndim(array)
-                config[d] = (k, len(operands) - 1 - k, 0)
-                return lax.pad(array, jnp.zeros((), array.dtype), config)
-
-            pieces.append(_axis_map(eqn, o, axis, placed, aval))
+            pieces.append(spaced(o, axis, k, 1, len(operands)))
     return add(pieces, aval)
 
 
+def unstacked(operand: Tangent, axis: int, place: int, aval: Any) -> Tangent:
+    """The entries at one place of an axis, without that axis."""
+    one = sliced(operand, axis, place, place + 1, 1)
+    return one.map(lambda t: Term(t.factors, t.out[:axis] + t.out[axis + 1 :], t.in_), aval)
+
+
+def _stack(eqn: Any, *operands: Value) -> Tangent:
+    return stacked(operands, eqn.params["axis"], eqn.outvars[0].aval)
+
+
 def _unstack(eqn: Any, operand: Tangent) -> list[Tangent]:
-    axis, pieces = eqn.params["axis"], []
-    for k, v in enumerate(eqn.outvars):
+    axis = eqn.params["axis"]
+    return [unstacked(operand, axis, k, v.aval) for k, v in enumerate(eqn.outvars)]
 
-        def piece(array: Any, d: int, k: int = k) -> Any:
-            return lax.slice_in_dim(array, k, k + 1, axis=d)
 
-        one = _axis_map(eqn, operand, axis, piece, _resized(operand, axis, 1))
-        pieces.append(
-            one.map(lambda t: Term(t.factors, t.out[:axis] + t.out[axis + 1 :], t.in_), v.aval)
-        )
-    return pieces
+def _tile(eqn: Any, operand: Tangent) -> Tangent:
+    """Copies of the operand side by side: a new axis, merged with the old."""
+    reps, aval = eqn.params["reps"], eqn.outvars[0].aval
+
+    def rule(t: Term) -> Term:
+        copies = fresh(reps)
+        return Term(t.factors, tuple(c + g for c, g in zip(copies, t.out, strict=True)), t.in_)
+
+    return operand.map(rule, aval)
 
 
 MOVES: dict[str, Callable[..., Any]] = {
     "concatenate": _concatenate,
     "cumsum": _cumsum,
     "dynamic_slice": _dynamic_slice,
+    "dynamic_update_slice": _dynamic_update_slice,
     "pad": _pad,
     "rev": _rev,
     "slice": _slice,
     "split": _split,
     "stack": _stack,
+    "tile": _tile,
     "unstack": _unstack,
 }

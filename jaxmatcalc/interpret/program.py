@@ -10,7 +10,7 @@ import jax
 
 from jaxmatcalc import _jax
 from jaxmatcalc.interpret import recognise
-from jaxmatcalc.interpret.walk import Blocks, forward, reverse
+from jaxmatcalc.interpret.derive import Blocks, Derived, forward, reverse
 
 
 class Program:
@@ -50,8 +50,8 @@ class Program:
         results = recognise.run(self.jaxpr, self.consts, args, explicit)
         return results[: self.count], results[self.count :]
 
-    def jacobian(self) -> tuple[list[Any], list[Any], Blocks]:
-        """Values, further values, and the operators ``blocks[output][input]``."""
+    def jacobian(self, formed: bool = False) -> Derived:
+        """Values, further values, and ``blocks[output][input]``: operators, or arrays."""
         wide = sum(math.prod(a.shape) for a in self.out_avals)
         tall = sum(math.prod(x.shape) for x in map(jax.typeof, self.args))
         derive = reverse if wide < tall or _jax.has_custom_vjp(self.jaxpr) else forward
@@ -59,10 +59,10 @@ class Program:
         def explicit(*xs: Any) -> tuple[list[Any], list[Any]]:
             return self.run(*xs, explicit=True)
 
-        return derive(explicit, self.args)
+        return derive(explicit, self.args, formed)
 
-    def hessian(self) -> tuple[Any, list[Any], list[Any], Blocks]:
-        """Value, gradient, further values, and the operators ``blocks[input][input]``.
+    def hessian(self, formed: bool = False) -> tuple[Any, list[Any], list[Any], Blocks]:
+        """Value, gradient, further values, and ``blocks[input][input]``: operators, or arrays.
 
         The function must have one result, a real (or holomorphic) scalar.
         """
@@ -79,5 +79,5 @@ class Program:
             (value, aux), grads = derived(*xs)
             return list(grads), [value, *aux]
 
-        grads, (value, *aux), blocks = forward(gradient, self.args)
+        grads, (value, *aux), blocks = forward(gradient, self.args, formed)
         return value, grads, aux, blocks

@@ -1,7 +1,8 @@
 """Recognition: a plain ``jnp.linalg`` call in a program becomes the operation with a better rule.
 
 A call is recognised by its name *and* because its body is what that function traces to at these
-shapes; a user's own function of the same name is left alone.
+shapes; a user's own function of the same name is left alone. So are functions that carry a
+derivative rule of their own.
 """
 
 from __future__ import annotations
@@ -16,141 +17,245 @@ import jax.numpy as jnp
 
 from jaxmatcalc import _jax, ops
 from jaxmatcalc._precision import matmul
+from jaxmatcalc.interpret.library import LIBRARY, PARTNERS
+from jaxmatcalc.interpret.matching import Found, call_name, match
 
-
-@dataclass(frozen=True)
-class _Call:
-    """A library function and the operation that takes its place."""
-
-    reference: Callable[..., Any]
-    replacement: Callable[..., Any]
-
-
-def _norm(X: Any) -> jax.Array:
-    return ops.frobenius_norm(X if X.ndim == 2 else X.reshape(1, -1))
-
-
-def _squared_norm(X: Any) -> jax.Array:
-    return ops.squared_frobenius_norm(X if X.ndim == 2 else X.reshape(1, -1))
-
-
-def _trace(X: Any, *offset: Any) -> jax.Array:
-    """The trace; an offset that comes with the call is zero, or it is not recognised."""
-    return ops.trace(X)
-
-
-def _inverse_times(A: Any, B: Any) -> jax.Array:
-    """solve, with the inverse as a factor that the derivative can name."""
-    return matmul(ops.inv(A), B)
-
-
-def _kron(A: Any, B: Any) -> jax.Array:
-    """The product of two matrices; the library's own takes other ranks as well."""
-    return ops.kron(A, B) if A.ndim == B.ndim == 2 else jnp.kron(A, B)
-
-
-_CALLS: dict[str, list[_Call]] = {
-    "slogdet": [_Call(jnp.linalg.slogdet, ops.slogdet)],
-    "det": [_Call(jnp.linalg.det, ops.det)],
-    "inv": [_Call(jnp.linalg.inv, ops.inv)],
-    "solve": [_Call(jnp.linalg.solve, ops.solve)],
-    "trace": [_Call(jnp.trace, _trace)],
-    "norm": [_Call(jnp.linalg.norm, _norm)],
-    "kron": [_Call(jnp.kron, _kron)],
-}
-
-
-def _maps(arity: int) -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
-    """The function itself, and what `vmap` makes of it."""
-    one = [jax.vmap, lambda f: jax.vmap(jax.vmap(f))]
-    two = [functools.partial(jax.vmap, in_axes=axes) for axes in ((0, None), (None, 0))]
-    return [lambda f: f, *one, *(two if arity == 2 else [])]
-
-
-def match(eqn: Any, explicit: bool = False) -> Callable[..., Any] | None:
-    """The operation that takes the place of a call, or None."""
-    if eqn.primitive.name not in ("jit", "pjit"):
-        return None
-    calls = _CALLS.get(_jax.call_name(eqn), ())
-    operands = tuple((v.aval.shape, v.aval.dtype, v.aval.weak_type) for v in eqn.invars)
-    for call in calls:
-        if call.replacement is _trace and not all(map(_jax.is_zero, eqn.invars[1:])):
-            continue
-        for k, mapped in enumerate(_maps(len(operands))):
-            reference = _body_at(call.reference, k, operands)
-            if reference is not None and _jax.same_program(reference, eqn.params["jaxpr"]):
-                shown = explicit and call.replacement is ops.solve
-                return mapped(_inverse_times if shown else call.replacement)
-    return None
-
-
-@functools.lru_cache(maxsize=512)
-def _body_at(reference: Callable[..., Any], which: int, operands: Any) -> Any:
-    """The body of a library call at these operands, or None where it does not take them."""
-    avals = [jax.ShapeDtypeStruct(s, d, weak_type=w) for s, d, w in operands]
-    try:
-        jaxpr, _ = _jax.trace(_maps(len(operands))[which](reference), *avals)
-    except (TypeError, ValueError, IndexError):
-        return None
-    if [e.primitive.name for e in jaxpr.eqns] not in (["jit"], ["pjit"]):
-        return None
-    return jaxpr.eqns[0].params["jaxpr"]
+Function = Callable[..., Any]
 
 
 def has_calls(jaxpr: Any) -> bool:
-    """Whether anything in a program, or in the calls inside it, would be replaced."""
-    for eqn in jaxpr.eqns:
-        if match(eqn) is not None:
-            return True
-        inner = _enterable(eqn)
-        if inner is not None and has_calls(inner[0]):
-            return True
-    return False
+    """Whether anything in a program, or in the calls and loops inside it, would be replaced."""
+    return any(
+        match(LIBRARY, eqn, _unused(eqn, jaxpr)) is not None
+        or any(has_calls(b) for b, _ in _bodies(eqn))
+        for eqn in jaxpr.eqns
+    )
 
 
-def _enterable(eqn: Any) -> tuple[Any, list[Any]] | None:
-    """The body of a call without a derivative rule of its own."""
-    return None if _jax.is_custom(eqn) or eqn.primitive.name == "cond" else _jax.body(eqn)
+def _unused(eqn: Any, jaxpr: Any) -> tuple[int, ...]:
+    """The results of a decomposition that nothing uses; of other calls it does not matter."""
+    if not call_name(eqn).endswith("eigh"):
+        return ()
+    used = {id(v) for e in jaxpr.eqns for v in e.invars} | {id(v) for v in jaxpr.outvars}
+    return tuple(k for k, v in enumerate(eqn.outvars) if id(v) not in used)
+
+
+def _bodies(eqn: Any) -> list[tuple[Any, list[Any]]]:
+    """The programs inside a call, loop or choice that has no derivative rule of its own."""
+    name, params = eqn.primitive.name, eqn.params
+    if name == "cond" and params.get("branches_platforms") is None:
+        return [_jax.opened(branch) for branch in params["branches"]]
+    if name == "scan":
+        return [_jax.opened(params["jaxpr"])]
+    if name == "while":
+        return [_jax.opened(params["cond_jaxpr"]), _jax.opened(params["body_jaxpr"])]
+    inner = None if name == "cond" or _jax.is_custom(eqn) else _jax.body(eqn)
+    return [] if inner is None else [inner]
 
 
 def run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], explicit: bool) -> list[Any]:
     """Run a program with its recognised calls replaced.
 
     Args:
-        explicit: write a solve as a product with the inverse, which an interpreter can name.
+        explicit: write a solve as a product with the inverse, which an interpreter can name, and
+            enter calls; otherwise a compiled call stays one.
     """
     env = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
-    norms: dict[Any, Any] = {}  # the result of a norm, with what it is the norm of
+    notes: dict[Any, _Note] = {}
 
     def read(atom: Any) -> Any:
         return atom.val if isinstance(atom, _jax.Literal) else env[atom]
 
     for eqn in jaxpr.eqns:
         values = list(map(read, eqn.invars))
-        squared = _norm_squared(eqn, norms)
-        replacement = match(eqn, explicit)
-        inner = _enterable(eqn)
-        if squared is not None:
-            # through ‖X‖ the chain rule has no second derivative at 0; the square itself has
-            results = [_squared_norm(squared)]
-        elif replacement is not None:
-            results = jax.tree.leaves(replacement(*values))
-            if replacement is _norm:
-                norms[eqn.outvars[0]] = values[0]
-        elif inner is not None and has_calls(inner[0]):
-            results = run(*inner, values, explicit)
+        found = match(LIBRARY, eqn, _unused(eqn, jaxpr))
+        results = _as_noted(eqn, values, notes, explicit)
+        if results is None and found is not None:
+            arrays = [jnp.asarray(x) for x in values]
+            results = found.replacement(explicit)(*arrays)
+            _note(eqn, found, arrays, notes)
+        if results is not None:
+            results = [
+                r if r is None else _jax.retyped(r, v.aval)
+                for r, v in zip(results, eqn.outvars, strict=True)
+            ]
+        elif _enters(eqn, explicit):
+            results = _rebuilt(eqn, values, explicit)
         else:
             results = _jax.bind(eqn, values)
         env.update(zip(eqn.outvars, results, strict=True))
     return list(map(read, jaxpr.outvars))
 
 
-def _norm_squared(eqn: Any, norms: dict[Any, Any]) -> Any:
-    """What an equation takes the squared norm of, or None."""
+def _enters(eqn: Any, explicit: bool) -> bool:
+    """Whether calls inside a call, loop or choice are replaced."""
+    if explicit and eqn.primitive.name == "scan" and not _jax.SCANS_KEEP_RULES:
+        return False  # second derivatives follow, and those of JAX's own bodies are right
+    return any(has_calls(body) for body, _ in _bodies(eqn))
+
+
+def _rebuilt(eqn: Any, values: Sequence[Any], explicit: bool) -> list[Any]:
+    """A call, loop or choice, run with the calls inside it replaced."""
+    name, params = eqn.primitive.name, eqn.params
+    inside = [functools.partial(_run_on, *body, explicit) for body in _bodies(eqn)]
+    if name == "cond":
+        index, *operands = values
+        return list(jax.lax.switch(index, inside, *operands))
+    if name == "scan":
+        return _scan(eqn, values, inside[0])
+    if name == "while":
+        a, b = params["cond_nconsts"], params["body_nconsts"]
+        tests, steps, start = values[:a], values[a : a + b], values[a + b :]
+        going, step = inside
+        return list(
+            jax.lax.while_loop(
+                lambda state: going(*tests, *state)[0],
+                lambda state: step(*steps, *state),
+                list(start),
+            )
+        )
+    if explicit or _bodies(eqn)[0][1]:
+        return inside[0](*values)
+    if name == "remat2" and not params["differentiated"]:
+        kept = {k: params[k] for k in ("prevent_cse", "policy")}
+        return list(jax.checkpoint(inside[0], **kept)(*values))
+    if name in ("jit", "pjit"):
+        return list(_compiled(_Call(eqn))(*values))
+    return inside[0](*values)
+
+
+def _run_on(jaxpr: Any, consts: Sequence[Any], explicit: bool, *args: Any) -> list[Any]:
+    return run(jaxpr, consts, args, explicit)
+
+
+def _scan(eqn: Any, values: Sequence[Any], step: Function) -> list[Any]:
+    first, count = _jax.scan_counts(eqn)
+    consts, start, xs = values[:first], values[first : first + count], values[first + count :]
+
+    def advance(carry: Sequence[Any], x: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        results = step(*consts, *carry, *x)
+        return results[:count], results[count:]
+
+    kept = {
+        k: v
+        for k, v in eqn.params.items()
+        if k in ("length", "reverse", "unroll") or (k == "_split_transpose" and v)
+    }
+    carry, ys = jax.lax.scan(advance, list(start), list(xs), **kept)
+    return [*carry, *ys]
+
+
+@functools.lru_cache(maxsize=128)
+def _compiled(call: _Call) -> Function:
+    """A compiled call with the calls in its body replaced; the same function each time."""
+    ((jaxpr, consts),) = _bodies(call.eqn)
+
+    def rewritten(*values: Any) -> list[Any]:
+        return run(jaxpr, consts, values, False)
+
+    params = call.eqn.params
+    rewritten.__name__ = rewritten.__qualname__ = params["name"]
+    kept: dict[str, Any] = {"compiler_options": dict(params["compiler_options_kvs"]) or None}
+    for key, kind in (("in_shardings", tuple), ("out_shardings", list)):
+        given = [s if isinstance(s, jax.sharding.Sharding) else None for s in params[key]]
+        if any(s is not None for s in given):
+            kept[key] = kind(given)
+    return jax.jit(rewritten, **kept)
+
+
+class _Call:
+    """A compiled call, equal to another of the same body."""
+
+    def __init__(self, eqn: Any):
+        self.eqn, self.body = eqn, eqn.params["jaxpr"]
+
+    def __hash__(self) -> int:
+        return id(self.body)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Call) and self.body is other.body
+
+
+# --- calls that go together -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What is known of a result: which step it is, and the matrix behind it.
+
+    Attributes:
+        step: "norm", "factor", "diagonal" or "log": of a norm, a Cholesky factor, its diagonal and
+            the logarithm of that.
+        source: gives the square of the norm, or the matrix that was factored.
+        lower: whether the factor is the lower one.
+        leading: whether the matrix has its rows and columns last.
+    """
+
+    step: str
+    source: Callable[[], Any]
+    lower: bool = True
+    leading: bool = True
+
+
+def _note(eqn: Any, found: Found, arrays: Sequence[Any], notes: dict[Any, _Note]) -> None:
+    """Keep what a later equation may go together with."""
+    variant = found.variant
+    if variant.squared is not None:
+        squared = found.placed(variant.squared)
+        notes[eqn.outvars[0]] = _Note("norm", lambda: squared(*arrays)[0])
+    if variant.factored is not None:
+        factored = found.placed(variant.factored)
+        notes[eqn.outvars[0]] = _Note(
+            "factor", lambda: factored(*arrays)[0], variant.lower, found.leading
+        )
+
+
+def _as_noted(
+    eqn: Any, values: Sequence[Any], notes: dict[Any, _Note], explicit: bool
+) -> list[Any] | None:
+    """An equation that completes what earlier ones began, or None.
+
+    ‖X‖² is not taken through ‖X‖, which has no second derivative at 0. Solving with a Cholesky
+    factor, and the sum of the logarithms of its diagonal, are the solution and half the
+    log-determinant of the matrix: no derivative goes through the factor.
+    """
+    first = None if not eqn.invars or isinstance(eqn.invars[0], _jax.Literal) else eqn.invars[0]
+    note = notes.get(first)
+    if note is None:
+        return None
     name = eqn.primitive.name
-    power = name == "square" or (name == "integer_pow" and eqn.params["y"] == 2)
-    product = name == "mul" and eqn.invars[0] is eqn.invars[1]
-    if (power or product) and not isinstance(eqn.invars[0], _jax.Literal):
-        return norms.get(eqn.invars[0])
+    if note.step == "norm" and _is_square(eqn):
+        return [note.source()]
+    if note.step == "factor":
+        found = match(PARTNERS, eqn)
+        if found is None:
+            return None
+        if call_name(eqn) == "_cho_solve":
+            if found.variant.lower is not note.lower:
+                return None
+            solve = _inverse_times if explicit else functools.partial(ops.solve, assume_a="pos")
+            return found.placed(solve)(note.source(), jnp.asarray(values[1]))
+        if found.leading and note.leading and not jnp.iscomplexobj(values[0]):
+            notes[eqn.outvars[0]] = _Note("diagonal", note.source)
+    elif note.step == "diagonal" and name == "log":
+        notes[eqn.outvars[0]] = _Note("log", note.source)
+    elif note.step == "log" and name == "reduce_sum":
+        *others, last = sorted(eqn.params["axes"]) or [-1]
+        if last == eqn.invars[0].aval.ndim - 1:
+            half = ops.logdet(note.source(), assume_a="pos") / 2
+            return [jnp.sum(half, axis=tuple(others))]
     return None
+
+
+def _inverse_times(A: Any, B: Any) -> jax.Array:
+    return matmul(ops.inv(A, assume_a="pos"), B)
+
+
+def _is_square(eqn: Any) -> bool:
+    """Whether an equation squares its first operand."""
+    name = eqn.primitive.name
+    if name == "pow" and isinstance(eqn.invars[1], _jax.Literal):
+        return bool(_jax.literal(eqn.invars[1]) == 2)
+    product = name == "mul" and eqn.invars[0] is eqn.invars[1]
+    return product or name == "square" or (name == "integer_pow" and eqn.params["y"] == 2)

@@ -13,14 +13,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmatcalc.interpret.indexing import INDEXING
 from jaxmatcalc.interpret.known import Known, run, stretched
 from jaxmatcalc.interpret.movement import MOVES
+from jaxmatcalc.interpret.parts import is_complex, part
 from jaxmatcalc.interpret.tangent import Tangent, add, join, masked, multiplied, reshaped
+from jaxmatcalc.interpret.windows import WINDOWS
 from jaxmatcalc.linear.contraction import close
 from jaxmatcalc.linear.term import Term, flat, fresh
 
 Value = Known | Tangent
-Rule = Callable[..., Tangent | list[Tangent] | None]
+Rule = Callable[..., Any]
 
 
 def _split_operands(left: Value, right: Value) -> tuple[Tangent, Known, bool] | None:
@@ -36,12 +39,33 @@ def _same(eqn: Any, operand: Tangent, *_: Value) -> Tangent:
     return operand.map(lambda t: t, eqn.outvars[0].aval)
 
 
-def _convert(eqn: Any, operand: Tangent) -> Tangent | None:
-    if np.issubdtype(operand.dtype, np.complexfloating) > np.issubdtype(
-        eqn.outvars[0].aval.dtype, np.complexfloating
-    ):
-        return None
+def _convert(eqn: Any, operand: Tangent) -> Tangent:
+    if is_complex(operand.dtype) and not is_complex(eqn.outvars[0].aval.dtype):
+        return part(operand, eqn.outvars[0].aval, jnp.real)
     return _same(eqn, operand)
+
+
+def _real(eqn: Any, operand: Tangent) -> Tangent:
+    return part(operand, eqn.outvars[0].aval, jnp.real)
+
+
+def _imag(eqn: Any, operand: Tangent) -> Tangent:
+    return part(operand, eqn.outvars[0].aval, jnp.imag)
+
+
+def _complex(eqn: Any, real: Value, imag: Value) -> Tangent:
+    """A tangent of real parts, and one of imaginary parts."""
+    aval, pieces = eqn.outvars[0].aval, []
+    if isinstance(real, Tangent):
+        pieces.append(_spread(real, aval))
+    if isinstance(imag, Tangent):
+        turned = _spread(imag, aval)
+        pieces.append(turned.map(lambda t: close(t.times(np.asarray(1j))), aval))
+    return add([Tangent(p.shape, aval.dtype, p.terms) for p in pieces], aval)
+
+
+def _device_put(eqn: Any, *operands: Value) -> list[Value]:
+    return list(operands)
 
 
 def _neg(eqn: Any, operand: Tangent) -> Tangent:
@@ -231,22 +255,31 @@ RULES: dict[str, Rule] = {
     "add": _add,
     "add_any": _add,
     "broadcast_in_dim": _broadcast,
+    "complex": _complex,
     "conj": _conj,
     "convert_element_type": _convert,
     "copy": _same,
     "copy_p": _same,
+    "device_put": _device_put,
     "div": _div,
     "dot_general": _dot_general,
+    "imag": _imag,
     "mul": _mul,
+    "name": _same,
     "neg": _neg,
+    "real": _real,
     "reduce_precision": _same,
     "reduce_sum": _reduce_sum,
     "reshape": _reshape,
+    "reshard": _same,
+    "mesh_cast": _same,
     "select_n": _select,
     "sharding_constraint": _same,
     "squeeze": _squeeze,
     "sub": _sub,
     "transpose": _transpose,
     "triangular_solve": _triangular_solve,
+    **INDEXING,
     **MOVES,
+    **WINDOWS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ from jax import lax
 
 from jaxmatcalc import _checks
 from jaxmatcalc._precision import matmul, vdot
-from jaxmatcalc.linear import contraction, packing, solving, woodbury
-from jaxmatcalc.linear.commuting import layout
+from jaxmatcalc.linear import contraction, iterative, packing, preconditioning, solving, woodbury
+from jaxmatcalc.linear.structure import LARGE
 from jaxmatcalc.linear.term import Array, Misaligned, Term, relabelled
 
 if TYPE_CHECKING:
@@ -127,9 +128,13 @@ def trace(op: LinearOperator) -> Array:
 def inv(op: LinearOperator, method: str | None, assume_a: str = "gen") -> LinearOperator:
     """The inverse as terms."""
     _checks.nonzero_operator("inv", op.terms)
-    name = solving.choose(op.terms, op.structure, method, assume_a)
+    name = solving.choose(op.terms, op.structure, method, assume_a, "inv")
+    if name in iterative.METHODS:
+        raise _checks.iterated_inverse(math.prod(op.out_shape))
     if name == "schur":
-        raise _checks.structured_inverse(op.structure.kind)
+        if method is not None or math.prod(op.out_shape) > LARGE:
+            raise _checks.structured_inverse(op.structure.kind)
+        name = "dense"
     if name == "woodbury":
         base, U, V = _parts(op)
         Y, C = _capacitance(base, U, V, assume_a)
@@ -184,6 +189,9 @@ def _solution(op: LinearOperator, b: Array, method: str | None, assume_a: str) -
 
 
 def _solved(op: LinearOperator, b: Array, name: str, assume_a: str) -> Array:
+    if name in iterative.METHODS:
+        preconditioner, fallback = _preconditioners(op, assume_a)
+        return iterative.solve(functools.partial(apply, op), b, name, preconditioner, fallback)
     if name != "woodbury":
         return solving.solve(op.terms, op.dtype, b, name)
     base, U, V = _parts(op)
@@ -191,6 +199,18 @@ def _solved(op: LinearOperator, b: Array, name: str, assume_a: str) -> Array:
     z = _solution(base, b, None, assume_a)
     inner = jnp.linalg.solve(C.astype(b.dtype), matmul(V.T, z.reshape(-1)))
     return z - matmul(Y, inner).reshape(z.shape)
+
+
+def _preconditioners(op: LinearOperator, assume_a: str) -> tuple[iterative.Map, iterative.Map]:
+    """The inverse of the part that structure solves, and division by the diagonal."""
+    plain = iterative.jacobi(diagonal(op))
+    found = preconditioning.exact_part(op.terms, op.dtype, assume_a)
+    if found is None:
+        return plain, plain
+    part, name = found
+    if name == "schur":
+        return solving.schur_solver(part, op.dtype), plain
+    return functools.partial(apply, inv(op.rebuilt(part), name, assume_a)), plain
 
 
 def _parts(op: LinearOperator) -> tuple[LinearOperator, Array, Array]:
@@ -217,36 +237,38 @@ def logabsdet(
     """log |det|, differentiable in every factor."""
     if not op.terms:
         return jnp.asarray(-jnp.inf, jnp.finfo(op.dtype).dtype)
-    name = solving.choose(op.terms, op.structure, method, assume_a)
+    name = solving.direct(op.terms, op.structure, method, assume_a)
     if name == "woodbury":
         base, U, V = _parts(op)
         _, C = _capacitance(base, U, V, assume_a)
         return logabsdet(base, None, assume_a) + jnp.linalg.slogdet(C)[1]
-    if name == "eigen" and layout(op.terms) is not None:
+    if name == "eigen" and solving.differentiable(op.terms):
         return solving.logdet(op.terms, op.dtype, name, vectors)
-    return _logabsdet(op, name)
+    # where "schur" was not asked for by name, the derivative may form the matrix
+    return _logabsdet(op, name, method if name == "schur" else name)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _logabsdet(op: LinearOperator, name: str) -> Array:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _logabsdet(op: LinearOperator, name: str, inverse: str | None) -> Array:
     return solving.logdet(op.terms, op.dtype, name)
 
 
 @_logabsdet.defjvp
-def _logabsdet_rule(name: str, primals: Any, tangents: Any) -> Any:
+def _logabsdet_rule(name: str, inverse: str | None, primals: Any, tangents: Any) -> Any:
     # d log|det A| = Re tr(A⁻¹ dA), the trace taken from the terms
     (op,), (op_dot,) = primals, tangents
-    inverse = inv(op, name)
-    _, moved = jax.jvp(lambda a: trace(compose(inverse, a)), (op,), (op_dot,))
-    return _logabsdet(op, name), jnp.real(moved)
+    left = inv(op, inverse)
+    _, moved = jax.jvp(lambda a: trace(compose(left, a)), (op,), (op_dot,))
+    return _logabsdet(op, name, inverse), jnp.real(moved)
 
 
 def inv_quad(op: LinearOperator, y: Array, assume_a: str) -> Array:
     """yᴴ A⁻¹ y."""
-    x = solve(op, y, None, False, assume_a)
-    return vdot(y, x)
+    return vdot(y, solve(op, y, None, False, assume_a))
 
 
 def inv_quad_logdet(op: LinearOperator, y: Array, assume_a: str) -> tuple[Array, Array]:
     """yᴴ A⁻¹ y and log |det A|, from one decomposition."""
-    return inv_quad(op, y, assume_a), logabsdet(op, None, assume_a, True)
+    _checks.nonzero_operator("inv_quad_logdet", op.terms)
+    name = solving.direct(op.terms, op.structure, None, assume_a)  # the determinant's serves both
+    return vdot(y, solve(op, y, name, False, assume_a)), logabsdet(op, None, assume_a, True)

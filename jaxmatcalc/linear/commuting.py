@@ -7,10 +7,11 @@ terms commute, so that one eigendecomposition, or Schur form, of each matrix ser
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jaxmatcalc._precision import along
@@ -82,10 +83,10 @@ def layout(terms: Sequence[Term]) -> Layout | None:
             if role(c, term) != "delta":
                 found.setdefault(tuple(intervals(c.labels, rows)), []).append((t, c))
     size = extent(flat(terms[0].out))
-    places = _places([interval for key in found for interval in key], size) if size else None
-    if not found or places is None:
+    placed = places([interval for key in found for interval in key], size) if size else None
+    if not found or placed is None:
         return None
-    sizes, position = places
+    sizes, position = placed
     slots = []
     for key, entries in found.items():
         (t, c), *others = entries
@@ -101,7 +102,7 @@ def layout(terms: Sequence[Term]) -> Layout | None:
     return Layout(sizes, tuple(slots), exponents)
 
 
-def _places(
+def places(
     found: Sequence[tuple[int, int]], size: int
 ) -> tuple[tuple[int, ...], dict[tuple[int, int], int]] | None:
     """Sizes of axes that hold each (stride, size), and which holds it; None if two overlap."""
@@ -128,6 +129,21 @@ def _signature(component: Component, term: Term) -> Any:
     return id(f.array), bool(rows), tuple(order if not f.symmetric else sorted(order))
 
 
+def _scaled(
+    found: list[tuple[Array, Array | None]], grid: Array, roots: Sequence[Array]
+) -> tuple[list[tuple[Array, Array | None]], Array]:
+    """Eigenvectors Lᵢ⁻ᴴ Vᵢ, and the grid with the squares of the diagonal Lᵢ."""
+    moved: list[tuple[Array, Array | None]] = []
+    for axis, ((w, q), L) in enumerate(zip(found, roots, strict=True)):
+        if q is None:
+            spread = [-1 if k == axis else 1 for k in range(grid.ndim)]
+            grid = grid * (L * L).reshape(spread)
+        else:
+            q = jax.scipy.linalg.solve_triangular(L, q, lower=True, trans="C")
+        moved.append((w, q))
+    return moved, grid
+
+
 @dataclass(frozen=True)
 class Commuting:
     """Such a sum, as arrays.
@@ -150,11 +166,14 @@ class Commuting:
         found = layout(terms)
         assert found is not None
         scales = tuple(parts_and_scale(term, dtype)[1] for term in terms)
-        matrices = [component_matrix(slot.component, terms[slot.term]) for slot in found.slots]
-        matrices = [
-            M.reshape(-1) if slot.diagonal else M
-            for M, slot in zip(matrices, found.slots, strict=True)
-        ]
+        once: dict[Any, Array] = {}  # the same object where it is the same matrix: X ↦ M X M
+        matrices = []
+        for slot in found.slots:
+            key = _signature(slot.component, terms[slot.term])
+            if key not in once:
+                M = component_matrix(slot.component, terms[slot.term])
+                once[key] = M.reshape(-1) if slot.diagonal else M
+            matrices.append(once[key])
         return cls(found, scales, tuple(matrices), shape(terms[0].in_))
 
     @property
@@ -175,14 +194,14 @@ class Commuting:
         """How often each eigenvalue of the matrices' grid comes."""
         return math.prod(self.layout.sizes[k] for k in self._order[1])
 
-    def _gathered(self, b: Array) -> Array:
+    def gathered(self, b: Array) -> Array:
         """An array with one axis a slot, and one for the rest."""
         acted, rest = self._order
         sizes = [math.prod(self.layout.sizes[k] for k in s.axes) for s in self.layout.slots]
         return b.reshape(self.layout.sizes).transpose(acted + rest).reshape(*sizes, self.repeats)
 
-    def _scattered(self, x: Array) -> Array:
-        """The inverse of `_gathered`."""
+    def scattered(self, x: Array) -> Array:
+        """The inverse of `gathered`."""
         acted, rest = self._order
         order = acted + rest
         x = x.reshape([self.layout.sizes[k] for k in order])
@@ -192,20 +211,18 @@ class Commuting:
         """In the eigenvectors: one division."""
         found = resolvent.spectra(self.form, self.matrices)
         grid = schur.combined([w for w, _ in found], self.scales, self.layout.exponents)
-        x = self._gathered(b)
+        x = self.gathered(b)
         for axis, (_, q) in enumerate(found):
             x = x if q is None else along(q.conj().T, x, axis)
         x = x / grid[..., None]
         for axis, (_, q) in enumerate(found):
             x = x if q is None else along(q, x, axis)
-        return self._scattered(x)
+        return self.scattered(x)
 
-    def solve_schur(self, b: Array) -> Array:
-        """In the Schur vectors: by substitution."""
-        x = schur.solve_triangular_sum(
-            self._full(), self.scales, self.layout.exponents, self._gathered(b)
-        )
-        return self._scattered(x)
+    def schur_solver(self) -> Callable[[Array], Array]:
+        """b ↦ x by substitution, in Schur vectors that are taken once."""
+        solved = schur.triangular_solver(self._full(), self.scales, self.layout.exponents)
+        return lambda b: self.scattered(solved(self.gathered(b)))
 
     def _full(self) -> list[Array]:
         return [jnp.diag(M) if M.ndim == 1 else M for M in self.matrices]
@@ -219,10 +236,17 @@ class Commuting:
             value = jnp.sum(jnp.log(jnp.abs(grid)))
         return self.repeats * value
 
-    def inverse(self) -> list[Term]:
-        """The inverse in eigenvectors."""
+    def inverse(self, roots: Sequence[Array] | None = None) -> list[Term]:
+        """The inverse in eigenvectors.
+
+        Args:
+            roots: lower triangular Lᵢ, vectors where the matrix is diagonal; the inverse is then
+                that of (⊗ Lᵢ) A (⊗ Lᵢᴴ).
+        """
         found = resolvent.spectra(self.form, self.matrices)
         grid = schur.combined([w for w, _ in found], self.scales, self.layout.exponents)
+        if roots is not None:
+            found, grid = _scaled(found, grid, roots)
         rows, axes = fresh(self.shape), fresh(self.layout.sizes)
         parts = refine(flat(rows), flat(axes))
         if parts is None:

@@ -192,7 +192,9 @@ def _absorbed(factors: Sequence[Factor]) -> list[Factor]:
         host = remaining[place]
         order = [weight.labels.index(k) for k in host.labels if k in weight.labels]
         spread = [k.size if k in weight.labels else 1 for k in host.labels]
-        array = host.array * jnp.transpose(weight.array, order).reshape(spread)
+        common = common_dtype([host, weight])
+        weights = jnp.transpose(jnp.asarray(weight.array, common), order)
+        array = jnp.asarray(host.array, common) * weights.reshape(spread)
         remaining[place] = Factor(array, host.labels)
         del remaining[position]
     return remaining

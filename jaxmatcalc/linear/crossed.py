@@ -7,7 +7,7 @@ transposition left, and is solved by Schur forms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -26,7 +26,7 @@ from jaxmatcalc.linear.kinds import (
     sides,
     strides,
 )
-from jaxmatcalc.linear.schur import schur, solve_triangular_sum
+from jaxmatcalc.linear.schur import schur, triangular_solver
 from jaxmatcalc.linear.term import (
     Array,
     Component,
@@ -88,20 +88,21 @@ class Crossed:
         x = matmul(matmul(u, y), z.T)
         return x.reshape(shape(self.term.in_))
 
-    def solve_schur(self, b: Array) -> Array:
+    def schur_solver(self) -> Callable[[Array], Array]:
         """V from its own transpose: ρ²V - s²(M₁M₂) V (M₁ᵀM₂ᵀ) = ρB - s M₁ Bᵀ M₂ᵀ."""
         m1, m2 = self.matrices()
         n = m1.shape[0]
-        g = b.reshape(n, n)
-        moved = matmul(matmul(m1, g.T), m2.T)
         products = [matmul(m1, m2), matmul(m2, m1)]
-        x = solve_triangular_sum(
-            products,
-            [-(self.scale**2), self.shift**2],
-            [(1, 1), (0, 0)],
-            (self.shift * g - self.scale * moved)[..., None],
-        )
-        return x.reshape(shape(self.term.in_))
+        squares = [-(self.scale**2), self.shift**2]
+        solved = triangular_solver(products, squares, [(1, 1), (0, 0)])
+
+        def solve(b: Array) -> Array:
+            g = b.reshape(n, n)
+            moved = matmul(matmul(m1, g.T), m2.T)
+            x = solved((self.shift * g - self.scale * moved)[..., None])
+            return x.reshape(shape(self.term.in_))
+
+        return solve
 
     def inverse(self) -> list[Term]:
         """The inverse in singular vectors, two terms."""

@@ -33,8 +33,8 @@ def kind(term: Term) -> str:
         return "sparse"  # as the map from a vector to a diagonal matrix
     if all(r == "delta" for r in roles):
         return "identity" if aligned(term, parts) else "permutation"
-    if all(r in ("delta", "diagonal") for r in roles) and aligned(term, parts):
-        return "diagonal"
+    if all(r in ("delta", "diagonal") for r in roles):
+        return "diagonal" if aligned(term, parts) else "diagonal+commutation"
     if len(parts) == 1:
         if roles[0] == "block":
             return "block diagonal"
@@ -98,7 +98,11 @@ def aligned(term: Term, parts: Sequence[Component]) -> bool:
     if extent(out) != extent(in_) or any(role(c, term) == "rectangle" for c in parts):
         return _order(out, parts) == _order(in_, parts)  # rows and columns have different strides
     rows, columns = strides(out), strides(in_)
-    return all(intervals(c.labels, rows) == intervals(c.labels, columns) for c in parts)
+    return all(
+        intervals(c.labels, rows) == intervals(c.labels, columns)
+        and all(rows[k] == columns[k] for k in c.labels if k in rows and k in columns)
+        for c in parts
+    )
 
 
 def _order(labels: Group, parts: Sequence[Component]) -> list[int]:

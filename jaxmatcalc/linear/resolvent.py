@@ -57,11 +57,10 @@ class Form(NamedTuple):
 
 
 def spectra(form: Form, matrices: Sequence[Array]) -> list[tuple[Array, Array | None]]:
-    """Eigenvalues and eigenvectors of each Mᵢ; no vectors for a diagonal one."""
-    return [
-        (M, None) if diagonal else jnp.linalg.eigh(M)
-        for M, diagonal in zip(matrices, form.diagonal, strict=True)
-    ]
+    """Eigenvalues and eigenvectors of each Mᵢ, once for each array; no vectors for a diagonal."""
+    pairs = list(zip(matrices, form.diagonal, strict=True))
+    once = {id(M): jnp.linalg.eigh(M) for M, diagonal in pairs if not diagonal}
+    return [(M, None) if diagonal else once[id(M)] for M, diagonal in pairs]
 
 
 class Point(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -21,28 +21,29 @@ def schur(a: Array) -> tuple[Array, Array]:
     return t, q
 
 
-def solve_triangular_sum(
-    matrices: Sequence[Array],
-    scales: Sequence[Array],
-    exponents: Sequence[tuple[int, ...]],
-    b: Array,
-) -> Array:
-    """x with Σₜ sₜ (⊗ᵢ Mᵢ^eₜᵢ) x = b, for b of shape (n₁, …, n_p, k): k right-hand sides.
+def triangular_solver(
+    matrices: Sequence[Array], scales: Sequence[Array], exponents: Sequence[tuple[int, ...]]
+) -> Callable[[Array], Array]:
+    """b ↦ x with Σₜ sₜ (⊗ᵢ Mᵢ^eₜᵢ) x = b, for b of shape (n₁, …, n_p, k): k right-hand sides.
 
-    In the Schur vectors every term is triangular, so the last index of the last axis stands alone:
-    what is left for it is a system of the same kind with one axis less.
+    The Schur forms are taken once. In their vectors every term is triangular, so the last index of
+    the last axis stands alone: what is left for it is a system of the same kind with one axis less.
 
     Source: Bartels and Stewart (1972), "Solution of the matrix equation AX + XB = C", for two axes.
     """
     forms = [schur(m) for m in matrices]
-    x = b.astype(jnp.result_type(b, *(t for t, _ in forms)))
-    for axis, (_, q) in enumerate(forms):
-        x = along(q.conj().T, x, axis)
-    x = _back_substitute([t for t, _ in forms], list(scales), list(exponents), x)
-    for axis, (_, q) in enumerate(forms):
-        x = along(q, x, axis)
-    is_real = not any(map(jnp.iscomplexobj, (b, *matrices, *scales)))
-    return x.real.astype(b.dtype) if is_real else x
+    is_real = not any(map(jnp.iscomplexobj, (*matrices, *scales)))
+
+    def solved(b: Array) -> Array:
+        x = b.astype(jnp.result_type(b, *(t for t, _ in forms)))
+        for axis, (_, q) in enumerate(forms):
+            x = along(q.conj().T, x, axis)
+        x = _back_substitute([t for t, _ in forms], list(scales), list(exponents), x)
+        for axis, (_, q) in enumerate(forms):
+            x = along(q, x, axis)
+        return x.real.astype(b.dtype) if is_real and not jnp.iscomplexobj(b) else x
+
+    return solved
 
 
 def eigenvalues(

@@ -6,12 +6,13 @@ one factorisation a component. Nothing here is differentiated; the rules live wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
+from jaxmatcalc.linear import iterative
 from jaxmatcalc.linear.commuting import Commuting, layout
 from jaxmatcalc.linear.contraction import contract, dense_sum
 from jaxmatcalc.linear.crossed import Crossed, transposes
@@ -21,23 +22,46 @@ from jaxmatcalc.linear.kinds import (
     parts_and_scale,
     sides,
 )
+from jaxmatcalc.linear.pencil import Pencil, pair
 from jaxmatcalc.linear.structure import Structure, methods
 from jaxmatcalc.linear.term import Array, Factor, Term, components, extent, flat, fresh, shape
 
 
 def choose(
-    terms: Sequence[Term], found: Structure, method: str | None, assume_a: str = "gen"
+    terms: Sequence[Term],
+    found: Structure,
+    method: str | None,
+    assume_a: str = "gen",
+    operation: str = "solve",
 ) -> str:
     """The method in force, or a sentence that says why it cannot be.
 
-    An operator said to be symmetric has symmetric Kronecker factors, as far as one exists.
+    An operator said to be symmetric has symmetric Kronecker factors, as far as one exists; those of
+    a sum of two products are then taken to be positive definite where it is.
     """
     if method is None:
-        symmetric = assume_a != "gen" and layout(terms) is not None
-        return "eigen" if symmetric else found.method
+        if assume_a != "gen" and layout(terms) is not None:
+            return "eigen"
+        if assume_a == "pos" and pair(terms) is not None:
+            return "eigen"
+        return "cg" if assume_a == "pos" and found.method == "gmres" else found.method
     words = methods(terms)
-    _checks.option("solve", f"method, for the structure {found.kind},", method, words)
+    if operation == "solve":
+        words += iterative.METHODS
+    _checks.option(operation, f"method, for the structure {found.kind},", method, words)
     return method
+
+
+def direct(
+    terms: Sequence[Term],
+    found: Structure,
+    method: str | None,
+    assume_a: str = "gen",
+    operation: str = "logdet",
+) -> str:
+    """The same for what is not iterated, as a determinant."""
+    name = choose(terms, found, method, assume_a, operation)
+    return "dense" if name in iterative.METHODS else name
 
 
 def solve(terms: Sequence[Term], dtype: Any, b: Array, name: str) -> Array:
@@ -47,7 +71,7 @@ def solve(terms: Sequence[Term], dtype: Any, b: Array, name: str) -> Array:
         return x.reshape(shape(terms[0].in_))
     if name in ("eigen", "schur"):
         problem = _sum(terms, dtype)
-        return problem.solve_eigen(b) if name == "eigen" else problem.solve_schur(b)
+        return problem.solve_eigen(b) if name == "eigen" else problem.schur_solver()(b)
     return _solve_term(terms[0], b)
 
 
@@ -78,9 +102,21 @@ def logdet(terms: Sequence[Term], dtype: Any, name: str, vectors: bool = False) 
     return value.astype(jnp.finfo(dtype).dtype)
 
 
-def _sum(terms: Sequence[Term], dtype: Any) -> Commuting | Crossed:
+def schur_solver(terms: Sequence[Term], dtype: Any) -> Callable[[Array], Array]:
+    """b ↦ x by "schur", with the decompositions taken once."""
+    return _sum(terms, dtype).schur_solver()
+
+
+def differentiable(terms: Sequence[Term]) -> bool:
+    """Whether the log-determinant by "eigen" has all its derivatives."""
+    return layout(terms) is not None or pair(terms) is not None
+
+
+def _sum(terms: Sequence[Term], dtype: Any) -> Commuting | Crossed | Pencil:
     """A sum that eigen- or Schur vectors take apart."""
-    return (Crossed if layout(terms) is None else Commuting).read(terms, dtype)
+    if layout(terms) is not None:
+        return Commuting.read(terms, dtype)
+    return (Crossed if pair(terms) is None else Pencil).read(terms, dtype)
 
 
 def on_symmetric(terms: Sequence[Term]) -> list[Term]:

@@ -6,13 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxmatcalc.linear import commuting, crossed, woodbury
+import jax
+
+from jaxmatcalc.linear import commuting, crossed, iterative, pencil, woodbury
 from jaxmatcalc.linear.kinds import aligned, is_invertible, kind, role, sides
 from jaxmatcalc.linear.term import Component, Term, components, extent, flat
 
 # A general matrix up to this order is solved by LU: an eigen- or Schur decomposition of its factors
-# costs more calls than it saves flops.
+# costs more calls than it saves flops. Schur forms there are on CPUs alone.
 SMALL = 256
+# A matrix without structure up to this order is formed and solved by LU; of order 4,096 that is 134
+# MB in float64 and 46 Gflop, a second on two cores. Four times the order is 2 GB and a minute.
+LARGE = 4096
+
+# The methods that use no structure
+FORMED = ("dense", *iterative.METHODS)
 
 
 @dataclass(frozen=True)
@@ -20,13 +28,16 @@ class Structure:
     """What an operator is made of.
 
     Attributes:
-        kind: "zero", "identity" (scaled), "diagonal", "permutation", "block diagonal", "kronecker",
-            "kronecker+commutation", "low-rank", "sparse", "dense", or such kinds joined by " + ".
+        kind: "zero", "identity" (scaled), "diagonal", "permutation", "diagonal+commutation", "block
+            diagonal", "kronecker", "kronecker+commutation", "low-rank", "sparse", "dense", or such
+            kinds joined by " + ".
         formula: one short formula, a piece a term; M is a matrix, d a diagonal, I an identity.
         method: how `solve` and `logdet` go: "scale", "divide", "permute", "kronecker" (factor by
             factor), "eigen" or "schur" (sums of Kronecker products with one matrix an axis, as
-            A ⊗ B + ρI and A ⊗ I + I ⊗ B), "woodbury" (low rank added to one of these), "dense";
-            "none" if not square.
+            A ⊗ B + ρI and A ⊗ I + I ⊗ B, and of any two, A ⊗ B + C ⊗ D), "woodbury" (low rank added
+            to one of these); without structure "dense", and "gmres" in more than 4,096 unknowns,
+            which is "cg" where `solve` is told that the operator is positive definite; "none" if
+            not square. A determinant is never iterated: there "gmres" is "dense".
         fallbacks: the operations that lost structure on the way, each with its source line.
 
     Example:
@@ -69,31 +80,40 @@ def method(terms: Sequence[Term]) -> str:
     if len(terms) == 1 and is_invertible(terms[0]):
         of_kind = {"identity": "scale", "diagonal": "divide", "permutation": "permute"}
         name = kind(terms[0])
-        return of_kind.get(name, "dense" if name == "dense" else "kronecker")
+        order = extent(flat(terms[0].out))
+        return of_kind.get(name, formed(order) if name == "dense" else "kronecker")
     parts = woodbury.split(terms)
-    if parts is not None and method(parts[0]) != "dense":
+    if parts is not None and method(parts[0]) not in FORMED:
         return "woodbury"
-    small = extent(flat(terms[0].out)) <= SMALL
+    order = extent(flat(terms[0].out))
+    general = "schur" if order > SMALL and jax.default_backend() == "cpu" else formed(order)
     found = commuting.layout(terms)
     if found is not None:
-        return "eigen" if found.symmetric else "dense" if small else "schur"
+        return "eigen" if found.symmetric else general
     pair = crossed.crossed_plus_identity(terms)
     if pair is not None:
-        return "eigen" if pair[2] else "dense" if small else "schur"
-    return "dense"
+        return "eigen" if pair[2] else general
+    return formed(order) if pencil.pair(terms) is None else general
+
+
+def formed(order: int) -> str:
+    """How a matrix without structure is solved."""
+    return "dense" if order <= LARGE else "gmres"
 
 
 def methods(terms: Sequence[Term]) -> list[str]:
-    """Every method that may be asked for."""
+    """Every method that may be asked for, but the iterative ones."""
     chosen, allowed = method(terms), ["dense"]
     if len(terms) == 1 and is_invertible(terms[0]):
-        allowed += ["kronecker", chosen]
-    if commuting.layout(terms) is not None:
+        allowed += ["kronecker"]
+    if commuting.layout(terms) is not None or pencil.pair(terms) is not None:
         allowed += ["eigen", "schur"]
     pair = crossed.crossed_plus_identity(terms)
     if pair is not None:  # the singular vectors are those of M ⊗ Mᵀ and of no other pair
         allowed += ["eigen", "schur"] if pair[2] else ["schur"]
-    return list(dict.fromkeys([*allowed, chosen]))
+    if chosen not in FORMED:
+        allowed.append(chosen)
+    return list(dict.fromkeys(allowed))
 
 
 def _place(component: Component, term: Term) -> int:

@@ -25,6 +25,9 @@ def leaf(function: F) -> F:
 
     @mapped.def_vmap
     def _(axis_size: int, in_batched: list[bool], *arguments: jax.Array) -> tuple[Any, Any]:
+        if not any(in_batched):  # so JAX 0.10 asks from within a scan
+            out = function(*arguments)
+            return out, jax.tree.map(lambda _: False, out)
         merged = [
             X if batched else jnp.broadcast_to(X, (axis_size, *X.shape))
             for X, batched in zip(arguments, in_batched, strict=True)

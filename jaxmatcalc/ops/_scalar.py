@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxmatcalc import _jax
+from jaxmatcalc import _equality, _jax
 
 Array = jax.Array
 
@@ -48,7 +48,7 @@ class ScalarFunction:
             isinstance(other, ScalarFunction)
             and self._hash == other._hash
             and self._dtype == other._dtype
-            and _jax.same_program(self._program, other._program)
+            and _equality.same_program(self._program, other._program)
         )
 
 

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxmatcalc import _checks
+from jaxmatcalc.linear.block import BlockOperator
+from jaxmatcalc.linear.operator import LinearOperator
 
 Argnums = int | Sequence[int]
 
@@ -30,7 +33,7 @@ class Call:
         holomorphic: bool = False,
     ):
         self._f, self._args, self._kwargs = f, args, kwargs
-        self._single = isinstance(argnums, int)
+        self._single = isinstance(argnums, int | np.integer)
         self._positions = _checks.argnums(name, argnums, len(args))
         chosen = [args[i] for i in self._positions]
         leaves, self.tree = jax.tree.flatten(chosen[0] if self._single else tuple(chosen))
@@ -47,3 +50,17 @@ class Call:
     def collect(self, values: Sequence[Any]) -> Any:
         """One value for each differentiated array, in the arguments' pytree."""
         return jax.tree.unflatten(self.tree, values)
+
+
+def operator(blocks: Sequence[Sequence[LinearOperator]], out_tree: Any, in_tree: Any) -> Any:
+    """The operator between two pytrees: a block operator, or the one block between two arrays."""
+    leaf = jax.tree.structure(0)
+    if out_tree == in_tree == leaf:
+        return blocks[0][0]
+    return BlockOperator(blocks, out_tree, in_tree)
+
+
+def is_complex(name: str, argnums: Argnums, args: tuple[Any, ...]) -> bool:
+    """Whether an array that is differentiated in is complex."""
+    chosen = [args[i] for i in _checks.argnums(name, argnums, len(args))]
+    return any(np.iscomplexobj(leaf) for leaf in jax.tree.leaves(chosen))

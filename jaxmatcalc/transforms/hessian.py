@@ -10,8 +10,8 @@ import jax
 
 from jaxmatcalc import _checks
 from jaxmatcalc.interpret import Program
-from jaxmatcalc.transforms.arguments import Argnums, Call
-from jaxmatcalc.transforms.jacobian import jacobian, to_arrays
+from jaxmatcalc.transforms.arguments import Argnums, Call, operator
+from jaxmatcalc.transforms.jacobian import jacobian
 
 
 def hessian(
@@ -60,12 +60,12 @@ def hessian(
                 # each entry of the result has a Hessian: the Jacobian of all their gradients
                 rows = jax.jacrev(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
                 return jacobian(rows, argnums, has_aux, holomorphic)(*args, **kwargs)
-            _, _, aux, blocks = program.hessian()
+            _, _, aux, blocks = program.hessian(formed=True)
         except jax.errors.ConcretizationTypeError:
             # f branches on values: only tracing at those values, as JAX does, can follow it
             dense = jax.hessian(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
             return dense(*args, **kwargs)
-        formed = _nested(program, call, to_arrays(blocks))
+        formed = _nested(program, call, blocks)
         return (formed, jax.tree.unflatten(program.aux_tree, aux)) if has_aux else formed
 
     return hessian_f
@@ -84,8 +84,9 @@ def hessian_operator(
         has_aux: whether f returns a pair, (scalar, further data), of which the second is passed on.
 
     Returns:
-        A function of f's arguments that returns a `LinearOperator` for an array argument, and the
-        pytrees of blocks in which `hessian` returns arrays for others.
+        A function of f's arguments that returns a `LinearOperator` for an array argument, and a
+        `BlockOperator` for a pytree, or several arguments, of which indexing gives the operators
+        where `hessian` has arrays.
 
     Raises:
         TypeError: f does not return a real scalar, or an argument is not of a differentiable dtype.
@@ -151,7 +152,8 @@ def value_grad_hessian_operator(
         value, grads, aux, blocks = program.hessian()
         if has_aux:
             value = (value, jax.tree.unflatten(program.aux_tree, aux))
-        return value, call.collect(grads), _nested(program, call, blocks)
+        H = jax.tree.unflatten(program.tree, [operator(blocks, call.tree, call.tree)])
+        return value, call.collect(grads), H
 
     return derived
 

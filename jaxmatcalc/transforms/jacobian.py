@@ -10,8 +10,7 @@ import jax
 
 from jaxmatcalc import _checks
 from jaxmatcalc.interpret import Program
-from jaxmatcalc.linear.operator import LinearOperator
-from jaxmatcalc.transforms.arguments import Argnums, Call
+from jaxmatcalc.transforms.arguments import Argnums, Call, is_complex, operator
 
 
 def jacobian(
@@ -29,7 +28,8 @@ def jacobian(
         f: function of arrays, or pytrees of them, with arrays or a pytree of them as its result.
         argnums: the argument to differentiate in, an integer or a tuple of them.
         has_aux: whether f returns a pair, (result, further data), of which the second is passed on.
-        holomorphic: whether f is holomorphic, for complex arguments.
+        holomorphic: whether f is holomorphic, for complex arguments. If not, and its result is
+            real, the Jacobian is JAX's own, ∂f/∂x - i ∂f/∂y at x + iy.
 
     Returns:
         A function of f's arguments. It returns arrays of shape ``out.shape + in.shape``: the
@@ -51,11 +51,13 @@ def jacobian(
 
     @functools.wraps(f)
     def jacobian_f(*args: Any, **kwargs: Any) -> Any:
+        dense = jax.jacobian(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
+        if not holomorphic and is_complex("jacobian", argnums, args):
+            return dense(*args, **kwargs)  # linear over the reals only: JAX has a convention
         try:
             blocks, aux = arrays(args, kwargs)
         except jax.errors.ConcretizationTypeError:
             # f branches on values: only tracing at those values, as JAX does, can follow it
-            dense = jax.jacobian(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
             return dense(*args, **kwargs)
         return (blocks, aux) if has_aux else blocks
 
@@ -75,8 +77,9 @@ def jacobian_operator(
         has_aux: whether f returns a pair, (result, further data), of which the second is passed on.
 
     Returns:
-        A function of f's arguments that returns a `LinearOperator` for each pair of a result and an
-        argument, in the same pytrees in which `jacobian` returns arrays.
+        A function of f's arguments that returns a `LinearOperator` between two arrays, and a
+        `BlockOperator` between pytrees, of which indexing gives the operators where `jacobian` has
+        arrays.
 
     Raises:
         TypeError: an argument or a result is not of a differentiable dtype.
@@ -115,19 +118,16 @@ def _blocks(
         call = Call(name, f, argnums, args, kwargs, holomorphic)
         program = Program(call, call.leaves, has_aux)
         _checks.differentiable_results(name, program.out_avals, holomorphic)
-        _, aux, blocks = program.jacobian()
+        _, aux, blocks = program.jacobian(formed)
         if formed:  # in the dtype of the argument, as reverse mode has it
             blocks = [
-                [op.to_dense().astype(x.dtype) for op, x in zip(row, call.leaves, strict=True)]
+                [block.astype(x.dtype) for block, x in zip(row, call.leaves, strict=True)]
                 for row in blocks
             ]
-        rows = [call.collect(row) for row in blocks]
-        return jax.tree.unflatten(program.tree, rows), jax.tree.unflatten(program.aux_tree, aux)
+            rows = [call.collect(row) for row in blocks]
+            derivative = jax.tree.unflatten(program.tree, rows)
+        else:
+            derivative = operator(blocks, program.tree, call.tree)
+        return derivative, jax.tree.unflatten(program.aux_tree, aux)
 
     return derive
-
-
-def to_arrays(blocks: Any) -> Any:
-    """Every operator of a pytree, formed."""
-    is_operator = lambda leaf: isinstance(leaf, LinearOperator)  # noqa: E731
-    return jax.tree.map(LinearOperator.to_dense, blocks, is_leaf=is_operator)

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
+from jax import lax
 
-from jaxmatcalc.linear.constructors import identity
+from jaxmatcalc import _checks
+from jaxmatcalc._precision import matmul
+from jaxmatcalc.linear.constructors import duplication, identity, kronecker
 from jaxmatcalc.linear.operator import LinearOperator
 from jaxmatcalc.transforms.hessian import value_grad_hessian_operator
+
+# Up to this order all eigenvalues of a matrix are found; above, the extreme ones, by iteration
+# where the structure does not give them.
+SMALL = 512
 
 
 def newton_direction(
     f: Callable[..., Any],
     argnums: int = 0,
-    damping: float = 0.0,
+    damping: Any = 0.0,
     method: str | None = None,
     symmetric: bool = False,
 ) -> Callable[..., Any]:
     """The Newton direction of a function, by an exact solve.
 
-    D = -(H + λI)⁻¹ ∇f. Where the argument is one array, H stays in structured form and is solved
-    through its structure; for a pytree its blocks are formed.
+    D = -(H + λI)⁻¹ ∇f. H stays in structured form and is solved through its structure, for a pytree
+    block by block.
+
+    With ``damping="auto"`` D is a direction of descent wherever ∇f ≠ 0, at a saddle or a maximum as
+    well: λ = 0 where H is positive definite, and elsewhere λ = max(|λ₁|, √eps ‖H‖₂) - λ₁ for the
+    least eigenvalue λ₁ of H, so that the least of H + λI is |λ₁|, or √eps ‖H‖₂ where λ₁ is near 0.
+    Positive definite means λ₁ > 10 √n eps ‖H‖₂, for n unknowns. Where H is 0, D is -∇f.
 
     Args:
         f: function of arrays, or pytrees of them, that returns a scalar.
         argnums: the argument to differentiate in.
-        damping: λ ≥ 0, added to the diagonal of H.
+        damping: λ ≥ 0, added to the diagonal of H, or "auto". The least eigenvalue comes from the
+            structure of H or from the matrix; for an array of more than 512 entries without such
+            structure by LOBPCG, with ‖H‖ in the Frobenius norm for |λ₁| if that does not converge.
         method: as in `LinearOperator.solve`.
         symmetric: whether the argument is a symmetric matrix, and D is to be one; the solve then
-            takes place among symmetric matrices.
+            takes place among symmetric matrices, and "auto" looks at H on these alone.
 
     Returns:
         A function of f's arguments that returns D, like the argument.
 
     Raises:
         TypeError: f does not return a real scalar, or an argument is not of a differentiable dtype.
-        ValueError: `argnums` names an argument that is not there, or the structure does not admit
+        ValueError: `argnums` names an argument that is not there, `damping` is another word, the
+            argument is not a square matrix with `symmetric`, or the structure does not admit
             `method`.
 
     Example:
@@ -48,30 +63,67 @@ def newton_direction(
         >>> f = lambda X: jnp.trace(X) - jnp.linalg.slogdet(X)[1]
         >>> jmc.newton_direction(f)(jnp.eye(2) / 2).diagonal().tolist()
         [0.25, 0.25]
+        >>> saddle = lambda x: x[0] ** 2 - x[1] ** 2
+        >>> jmc.newton_direction(saddle, damping="auto")(jnp.array([3.0, 1.0])).tolist()
+        [-1.0, 1.0]
 
-    Source: Boyd and Vandenberghe (2004), sec. 9.5.
+    Source: Boyd and Vandenberghe (2004), sec. 9.5; Nocedal and Wright (2006), sec. 3.4, for the
+    multiple of the identity that makes H positive definite.
     """
+    if isinstance(damping, str):
+        _checks.option("newton_direction", "damping", damping, ("auto",))
     derive = value_grad_hessian_operator(f, argnums, _name="newton_direction")
 
     @functools.wraps(f)
     def newton_direction_f(*args: Any, **kwargs: Any) -> Any:
         _, grad, H = derive(*args, **kwargs)
-        if isinstance(H, LinearOperator):
-            if not isinstance(damping, int | float) or damping:
-                H = H + damping * identity(H.in_shape, H.dtype)
-            return H.solve(-grad, method, symmetric)
-        flat_grad, unravel = ravel_pytree(grad)
-        matrix = _matrix(H, jax.tree.structure(grad))
-        matrix = matrix + damping * jnp.eye(flat_grad.size, dtype=matrix.dtype)
-        return unravel(-jnp.linalg.solve(matrix, flat_grad))
+        if symmetric:
+            _checks.square_argument("newton_direction", grad)
+        single = isinstance(H, LinearOperator)
+        options: dict[str, Any] = {"method": method}
+        if single:
+            options["symmetric"] = symmetric
+        descent = jax.tree.map(jnp.negative, grad)
+
+        def damped(shift: Any) -> Any:
+            unit = identity(H.in_shape, H.dtype) if single else H.identity()
+            return (H + shift * unit).solve(descent, **options)
+
+        if isinstance(damping, str):
+            # the eigenvalues of blocks are those of the matrix
+            shift = _shift(H if single else kronecker(H.as_matrix()), symmetric)
+            if single and not H.terms:
+                return damped(shift)
+            return lax.cond(shift > 0, damped, lambda _: H.solve(descent, **options), shift)
+        if isinstance(damping, int | float) and not damping:
+            return H.solve(descent, **options)
+        return damped(damping)
 
     return newton_direction_f
 
 
-def _matrix(blocks: Any, tree: Any) -> jax.Array:
-    """The matrix of a pytree of pytrees of operators, in the order of `ravel_pytree`."""
-    is_operator = lambda leaf: isinstance(leaf, LinearOperator)  # noqa: E731
-    operators = jax.tree.leaves(blocks, is_leaf=is_operator)
-    n = tree.num_leaves
-    rows = [operators[i : i + n] for i in range(0, n * n, n)]
-    return jnp.block([[op.as_matrix() for op in row] for row in rows])
+def _shift(H: LinearOperator, symmetric: bool) -> jax.Array:
+    """The λ of ``damping="auto"``; 0 where H is positive definite."""
+    order, eps = math.prod(H.in_shape), float(jnp.finfo(H.dtype).eps)
+    if symmetric or order <= SMALL:
+        matrix = among_symmetric(H.as_matrix()) if symmetric else None
+        values = H.eigvalsh() if matrix is None else jnp.linalg.eigvalsh(matrix)
+        least, greatest = (jnp.min(values, initial=jnp.inf), jnp.max(values, initial=-jnp.inf))
+    else:
+        (least,) = H.extreme_eigenvalues(which="smallest")
+        (greatest,) = H.extreme_eigenvalues(which="largest")
+        bound = jnp.sqrt((H.T @ H).trace())  # where the iteration did not converge
+        least = jnp.where(jnp.isnan(least), -bound, least)
+        greatest = jnp.where(jnp.isnan(greatest), bound, greatest)
+    norm = jnp.maximum(jnp.abs(least), jnp.abs(greatest))
+    raised = jnp.maximum(jnp.abs(least), math.sqrt(eps) * norm) - least
+    definite = least > 10 * math.sqrt(order) * eps * norm
+    return jnp.where(norm > 0, jnp.where(definite, 0, raised), 1)
+
+
+def among_symmetric(matrix: jax.Array) -> jax.Array:
+    """A matrix (n², n²) on symmetric matrices, in an orthonormal basis of them."""
+    n = math.isqrt(matrix.shape[-1])
+    basis = duplication(n, matrix.dtype).as_matrix()
+    basis = basis / jnp.linalg.norm(basis, axis=0)
+    return matmul(basis.T, matmul(matrix, basis))

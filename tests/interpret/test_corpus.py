@@ -43,8 +43,8 @@ def network(x, layers=3):
     return w3 @ h
 
 
-def scanned(x):
-    return jax.lax.scan(lambda h, _: (jnp.tanh(A @ h), None), x, None, length=3)[0].sum()
+def scanned(x, length=3):
+    return jax.lax.scan(lambda h, _: (jnp.tanh(A @ h), None), x, None, length)[0].sum()
 
 
 # name: (function, point, kind of the Hessian, primitives that fall back)
@@ -158,9 +158,10 @@ CASES = {
         "diagonal",
         (),
     ),
+    "gather": (lambda x: jnp.sum(x[jnp.array([1, 0, 1])] ** 3), y6, "diagonal", ()),
+    "short loop": (scanned, x, "dense", ()),
     # primitives without a rule: pushed densely, and named
-    "gather": (lambda x: jnp.sum(x[jnp.array([1, 0, 1])] ** 3), y6, "dense", ("gather",)),
-    "scan": (scanned, x, "dense", ("scan",)),
+    "scan": (lambda x: scanned(x, 20), x, "dense", ("scan",)),
     "sort": (
         lambda x: jnp.sort(x) @ jnp.arange(6.0) ** 2 + jnp.sum(jnp.sort(x)[:3] ** 3),
         y6,
@@ -189,10 +190,10 @@ def test_hessian_and_gradient(name, first_order, second_order):
 
 
 def test_what_is_lost_inside_of_a_library_call_is_named():
-    """Which primitives do it differs between versions; that they are named does not."""
-    f, point, _, _ = CASES["fft"]
-    H = hessian_operator(f)(point)
-    assert any(lost.startswith("fft (test_corpus.py:") for lost in H.fallbacks)
+    """Horner's rule is a loop over the coefficients."""
+    coefficients = jnp.arange(20.0) / 20
+    H = hessian_operator(lambda x: jnp.sum(jnp.polyval(coefficients, x / 4, unroll=1)))(y6)
+    assert any(lost.startswith("scan (test_corpus.py:") for lost in H.fallbacks)
 
 
 @pytest.mark.parametrize(

@@ -9,53 +9,63 @@ import pytest
 from jax import lax
 
 from jaxmatcalc import hessian, hessian_operator, jacobian, jacobian_operator
-from jaxmatcalc.interpret import program, walk
+from jaxmatcalc.interpret import derive, program
 
 rng = np.random.default_rng(2)
 A = jnp.asarray(rng.normal(size=(3, 3)), float)
 x = jnp.asarray(rng.normal(size=3), float)
 
 
-def test_control_flow(second_order, first_order):
-    """Right, and reported: what the walk cannot enter is pushed densely."""
-
-    def scanned(x):
-        carry, ys = lax.scan(lambda h, a: (jnp.tanh(a @ h), h), x, jnp.stack([A, A.T]))
-        return jnp.sum(carry**2) + jnp.sum(ys[1])
-
-    H = second_order(scanned, x)
-    assert any(lost.startswith("scan (test_walk.py:") for lost in H.fallbacks)
-
-    def chosen(x):
-        return lax.cond(x[0] > 0, lambda x: jnp.sum(x**3), lambda x: jnp.sum(jnp.sin(x)), x)
-
-    for point in (x, -x):
-        second_order(chosen, point)
-
-    def counted(x):
-        return jnp.sum(lax.fori_loop(0, 3, lambda i, h: jnp.sin(A @ h) + i, x) ** 2)
-
-    second_order(counted, x)
-
-    def until(x):  # only forward mode can follow it
-        return lax.while_loop(lambda h: jnp.sum(h**2) < 50, lambda h: 1.5 * h + 1, x)
-
-    J = jacobian_operator(lambda x: jnp.concatenate([until(x), x]))(x)
-    reference = jax.jacfwd(lambda x: jnp.concatenate([until(x), x]))(x)
-    np.testing.assert_allclose(J.to_dense(), reference, rtol=1e-5)
-
-
 def test_structure_outside_of_a_fallback_is_kept():
     """Only what goes through the loop is dense."""
 
     def f(X, y):
-        looped = lax.scan(lambda h, row: (jnp.sin(h * row), None), y, A)[0]
+        looped = lax.scan(lambda h, _: (jnp.sin(A @ h), None), y, length=40)[0]
         return jnp.sum((A @ X) ** 2) + jnp.sum(looped)
 
     H = hessian_operator(f, (0, 1))(A, x)
     kinds = [[block.structure.kind for block in row] for row in H]
     assert kinds == [["kronecker", "zero"], ["zero", "dense"]]
+    assert H[0][0].fallbacks == H[1][1].fallbacks != ()
     np.testing.assert_allclose(H[1][1].to_dense(), jax.hessian(f, 1)(A, x), rtol=1e-5, atol=1e-5)
+
+
+def test_a_fallback_pushes_the_fewest_columns():
+    """Of an outer product one: the loop is never run on the other vector's columns."""
+    wide = jnp.ones(50)
+
+    def f(y):  # rank one in y, and then a loop that no rule enters
+        return lax.while_loop(lambda h: jnp.sum(h) < 100, lambda h: 2 * h, jnp.sum(y) * x**2)
+
+    function = lambda y: ([f(y)], [])  # noqa: E731
+    _, _, ((J,),) = derive.forward(function, [wide])
+    assert J.structure.kind == "low-rank"
+    assert [lost.split(" ")[0] for lost in J.fallbacks] == ["while"]
+    np.testing.assert_allclose(J.to_dense(), jax.jacfwd(f)(wide), rtol=1e-5)
+    lines = str(jax.make_jaxpr(lambda y: derive.forward(function, [y])[2][0][0].to_dense())(wide))
+    loops = [line for line in lines.splitlines() if " = while[" in line]
+    assert loops and not any("50" in line for line in loops)
+
+
+def test_a_custom_vjp_is_refused_in_the_words_of_jax():
+    @jax.custom_vjp
+    def sine(x):
+        return jnp.sin(x)
+
+    sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, t: (t * jnp.cos(x),))
+    inner = jax.grad(lambda x: jnp.sum(sine(x)))
+    np.testing.assert_allclose(jacobian(inner)(x), jax.jacfwd(inner)(x), rtol=1e-5)
+
+    @jax.custom_vjp
+    def twice(x):  # its own derivative can be taken in reverse only
+        return x * 2
+
+    twice.defvjp(lambda x: (x * 2, x), lambda x, t: (t * 2 * sine(x) / jnp.sin(x),))
+    with pytest.raises(TypeError) as theirs:
+        jax.hessian(lambda x: jnp.sum(twice(x) ** 2))(x)
+    with pytest.raises(TypeError) as ours:
+        hessian(lambda x: jnp.sum(twice(x) ** 2))(x)
+    assert str(ours.value) == str(theirs.value)
 
 
 def test_rules_of_the_users_own(second_order, close):
@@ -121,7 +131,7 @@ def test_direction(monkeypatch):
     """Fewer outputs than inputs: the transposed program is interpreted."""
     taken = []
     for name in ("forward", "reverse"):
-        original = getattr(walk, name)
+        original = getattr(derive, name)
 
         def recorded(*args, original=original, name=name):
             taken.append(name)
@@ -137,8 +147,8 @@ def test_direction(monkeypatch):
 
 def test_both_directions_agree(close):
     function = lambda x: ([jnp.sin(A @ x), jnp.sum(x) * x], [])  # noqa: E731
-    for derive in (walk.forward, walk.reverse):
-        values, _, blocks = derive(function, [x])
+    for differentiate in (derive.forward, derive.reverse):
+        values, _, blocks = differentiate(function, [x])
         for k, value in enumerate(values):
             close(value, function(x)[0][k])
             close(blocks[k][0].to_dense(), jax.jacfwd(lambda x, k=k: function(x)[0][k])(x))

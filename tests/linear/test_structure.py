@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmatcalc import LinearOperator, commutation, diagonal, identity, kronecker
+from jaxmatcalc import (
+    LinearOperator,
+    commutation,
+    diagonal,
+    hessian_operator,
+    identity,
+    kronecker,
+)
 
 A = jnp.arange(6.0).reshape(2, 3)
 B = jnp.arange(8.0).reshape(2, 4) + 1
@@ -99,6 +106,20 @@ def test_constructors(close):
     assert identity(3, jnp.float16).dtype == jnp.float16
 
 
+def test_a_diagonal_that_exchanges_axes_is_no_diagonal(close):
+    """W ∘ Vᵀ: taken for a diagonal it was solved wrongly, without a word."""
+    W, b = Q + 4 * jnp.ones((3, 3)), jnp.arange(9.0).reshape(3, 3)
+    op = diagonal(W) @ commutation(3, 3)
+    assert op.structure.kind == "diagonal+commutation"
+    for each in (op, op.T, op + 2 * identity((3, 3)), op.T - 3 * diagonal(W)):
+        matrix = np.asarray(each.as_matrix())
+        close(each.solve(b), np.linalg.solve(matrix, np.ravel(b)).reshape(3, 3), 4)
+        close(each.logdet(), np.linalg.slogdet(matrix)[1], 4)
+        close(each.inv().as_matrix(), np.linalg.inv(matrix), 4)
+    H = hessian_operator(lambda X: jnp.sum(W * X * X.T) + jnp.sum(X**2))(b)
+    close(H.solve(b).reshape(-1), np.linalg.solve(H.as_matrix(), np.ravel(b)), 4)
+
+
 def test_a_scalar_from_either_side_keeps_the_structure(close):
     """Python's, NumPy's and JAX's; JAX's would else form the matrix."""
     for scalar in (2, 2.0, np.float32(2), jnp.asarray(2.0), np.asarray(2.0)):
@@ -134,7 +155,7 @@ def test_mistakes():
         (ValueError, r"right operator with out_shape \(3, 4\)", lambda: op @ op),
         (ValueError, r"operators of the same shapes", lambda: op + op.T),
         (ValueError, r"needs a scalar; .* got shape \(3,\)", lambda: op * u),
-        (TypeError, r"unsupported operand", lambda: op + 1),
+        (TypeError, r"no \+ with an array", lambda: op + 1),
         (TypeError, None, lambda: op * op),
     ]
     for kind, sentence, call in mistakes:

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import (
+    det,
+    frobenius_norm,
     hessian,
     hessian_operator,
     hvp,
+    inv,
     jacobian_operator,
+    logdet,
     newton_direction,
     value_grad_hessian_operator,
 )
@@ -107,6 +111,25 @@ def test_operators_out_of_scan_and_cond(objective, points, hessians, close):
     close(moved.as_matrix(), jnp.asarray(2 * hessians[0], points.dtype))
 
 
+@pytest.mark.parametrize("operation", [inv, det, logdet, frobenius_norm])
+def test_operations_inside_of_scan(operation, points, close):
+    """JAX's own Hessian, and ours, of a loop over operations."""
+
+    def f(X):
+        def step(total, P):
+            return total + jnp.sum(operation(X @ P + jnp.eye(3))) ** 2, None
+
+        return jax.lax.scan(step, 0.0, points[:2])[0]
+
+    def unrolled(X):
+        return sum(jnp.sum(operation(X @ P + jnp.eye(3))) ** 2 for P in points[:2])
+
+    X = points[0]
+    expected = jax.hessian(unrolled)(X)
+    close(jax.hessian(f)(X), expected, 5)
+    close(hessian(f)(X), expected, 5)
+
+
 def test_nothing_is_compiled_twice(objective, points):
     """Equal programs give equal trees, so that the second call is a cached one."""
     derived = jax.jit(value_grad_hessian_operator(objective))
@@ -144,3 +167,29 @@ def test_a_factorisation_is_shared(objective):
     assert factorisations(value_grad_hessian_operator(penalised), X) == 1
     assert factorisations(hessian(penalised), X) == 1
     assert factorisations(lambda X: hvp(penalised)(X, X), X) == 1
+
+
+A, B = jnp.cos(jnp.arange(576.0)).reshape(24, 24), jnp.sin(jnp.arange(576.0)).reshape(24, 24)
+T, V = jnp.cos(jnp.arange(3600.0)).reshape(60, 60), jnp.sin(jnp.arange(180.0)).reshape(60, 3)
+
+
+def half_logdet(X):
+    return jnp.linalg.slogdet(X)[1] / 2
+
+
+@pytest.mark.parametrize(
+    ("f", "point", "limit"),
+    [
+        (half_logdet, A + 5 * jnp.eye(24), 0.1),
+        (lambda X: half_logdet(A @ X @ A.T), B + 5 * jnp.eye(24), 0.1),
+        (lambda X: jnp.trace(A @ jnp.linalg.inv(X)), B + 5 * jnp.eye(24), 0.1),
+        (lambda X: jnp.trace(X.T @ A @ X @ B), B, 0.1),
+        (lambda X: jnp.trace(A @ X) + jnp.sum(X**2) - half_logdet(X), A + 5 * jnp.eye(24), 0.1),
+        (lambda U: jnp.sum((T - U @ V.T) ** 2), V + 1, 1.5),
+    ],
+)
+def test_temporaries_of_a_dense_hessian(f, point, limit):
+    """It is written in one pass: next to nothing is held beside the output."""
+    memory = jax.jit(hessian(f)).lower(point).compile().memory_analysis()
+    assert memory.output_size_in_bytes >= point.size**2 * point.dtype.itemsize
+    assert memory.temp_size_in_bytes <= limit * memory.output_size_in_bytes

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import (
+    critical_point,
+    directional_derivative,
+    gauss_newton_operator,
     hessian,
     hessian_operator,
     hvp,
@@ -167,6 +170,9 @@ def test_a_transform_keeps_the_functions_name():
         rewrite,
         value_grad_hessian_operator,
         newton_direction,
+        gauss_newton_operator,
+        directional_derivative,
+        critical_point,
     )
     for transform in transforms:
         assert transform(volume).__doc__ == "Says what."
@@ -212,3 +218,74 @@ def test_a_hessian_is_symmetric(objective, covariance, close):
     for f in functions:
         H = hessian_operator(f)(covariance + 0.1 * jnp.arange(9.0).reshape(3, 3))
         close(H.T.to_dense(), H.to_dense(), 4)
+
+
+@pairs
+def test_empty_arrays_and_results_that_do_not_vary(ours, theirs, close):
+    empty = jnp.zeros((0, 3))
+    for f, x in (
+        (lambda x: jnp.sum(x**2, 0), empty),
+        (jnp.sin, empty),
+        (lambda x: x[:0] ** 2, b),
+        (lambda x: jnp.ones(2), b),
+        (lambda x: 3.0, b),
+    ):
+        close(ours(f)(x), theirs(f)(x))
+
+
+@pairs
+def test_leaves_that_are_not_differentiated(ours, theirs, close):
+    """Integers, random keys, functions, None and objects beside the differentiated argument."""
+
+    def f(x, n, key, g, options):
+        noise = jax.random.normal(key, x[0].shape, x[0].dtype)
+        return jnp.sum(g(x[0]) * noise) * n.sum() ** options["power"]
+
+    rest = (jnp.arange(3), jax.random.key(0), jnp.cosh, {"power": 2, "none": None})
+    close(ours(f)((b, None), *rest), theirs(f)((b, None), *rest))
+
+
+@pairs
+def test_arguments_that_jax_refuses(ours, theirs):
+    """The same type of error, for what neither takes."""
+    cases = (
+        (lambda x: jnp.sum(x * 1.0), (jnp.arange(3),), {}),
+        (lambda p: jnp.sum(p["a"] * p["n"]), ({"a": b, "n": jnp.arange(3)},), {}),
+        (lambda x: x**2.0, (2,), {}),
+        (lambda x: x * 3.0, (True,), {}),
+        (lambda x: 1.0, ("s",), {}),
+        (lambda x: (x > 0).astype(int), (b,), {}),
+        (lambda x: {"x": x, "n": jnp.argmax(x)}, (b,), {}),
+        (lambda x: x * 1j, (b,), {}),
+        (lambda x: x, (b,), {"argnums": 1}),
+        (lambda x, y: x, (b,), {}),
+        (lambda x: x**3, (b,), {"holomorphic": True}),
+    )
+    for f, args, options in cases:
+        with pytest.raises((TypeError, ValueError)) as expected:
+            theirs(f, **options)(*args)
+        with pytest.raises(expected.type):
+            ours(f, **options)(*args)
+
+
+def test_real_functions_of_complex_arrays(close):
+    """The Jacobian by JAX's convention; NumPy's integers are integers."""
+    f = lambda x, z: {"a": jnp.abs(z) ** 2, "b": jnp.sum(jnp.real(z) * x)}  # noqa: E731
+    z = b + 1j
+    for argnums in (1, np.int64(1), (0, 1)):
+        close(jacobian(f, argnums)(b, z), jax.jacobian(f, argnums)(b, z))
+    g = lambda x, y: jnp.sum(x * y**3)  # noqa: E731
+    close(hessian(g, np.int64(1))(b, b), jax.hessian(g, 1)(b, b))
+
+
+def test_functions_with_a_reverse_rule_only():
+    """`custom_vjp`: a Jacobian as under JAX, and JAX's refusal of a second derivative."""
+
+    @jax.custom_vjp
+    def f(x):
+        return jnp.sum(x**2)
+
+    f.defvjp(lambda x: (jnp.sum(x**2), x), lambda x, g: (3 * g * x,))
+    np.testing.assert_allclose(jacobian(f)(b), 3 * b)
+    with pytest.raises(TypeError, match="forward-mode"):
+        directional_derivative(f)(b, b)

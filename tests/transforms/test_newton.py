@@ -1,4 +1,4 @@
-"""`hvp` and `newton_direction` against JAX's own products and dense solves."""
+"""`newton_direction` against dense solves, and as a direction of descent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from jaxmatcalc import hvp, newton_direction
+from jaxmatcalc import newton_direction
 
 
 def dense_direction(f, x, damping=0.0):
@@ -26,28 +26,6 @@ def convex(p):
         + jnp.sum(p["b"] ** 4)
         + p["c"] ** 2
     )
-
-
-def test_hvp(objective, covariance, parameters, close):
-    V = covariance[::-1]
-    close(hvp(objective)(covariance, V), jax.jvp(jax.grad(objective), (covariance,), (V,))[1])
-    found = hvp(convex)(parameters, parameters)
-    close(found, jax.jvp(jax.grad(convex), (parameters,), (parameters,))[1])
-
-    def two(x, y, k):
-        return jnp.sum(jnp.sin(x * y)) * k
-
-    x, y = covariance[0], covariance[1]
-    _, expected = jax.jvp(jax.grad(two, (0, 1)), (x, y, 2.0), (y, x, 0.0))
-    close(hvp(two, (0, 1))(x, y, 2.0, (y, x)), expected)
-    close(hvp(two, -2)(x, y, 2.0, x), jax.jvp(lambda y: jax.grad(two, 1)(x, y, 2.0), (y,), (x,))[1])
-    batched = jax.jit(jax.vmap(hvp(objective), (None, 0)))(covariance, jnp.stack([V, covariance]))
-    close(batched[0], hvp(objective)(covariance, V))
-
-
-def test_hvp_where_autodiff_gives_nan():
-    f = lambda x: jnp.linalg.norm(x) ** 2 + x[0]  # noqa: E731
-    np.testing.assert_array_equal(hvp(f)(jnp.zeros(2), jnp.array([1.0, 2.0])), [2.0, 4.0])
 
 
 @pytest.mark.parametrize("method", [None, "eigen", "dense"])
@@ -92,7 +70,7 @@ def test_among_symmetric_matrices(close):
     assert np.linalg.matrix_rank(np.asarray(jax.hessian(f)(eye)).reshape(4, 4)) == 3
     found = newton_direction(f, symmetric=True)(eye)
     close(found, -S / 2)
-    with pytest.raises(ValueError, match=r"symmetric=True needs an operator on matrices \(n, n\)"):
+    with pytest.raises(ValueError, match=r"symmetric=True needs one argument, a matrix \(n, n\)"):
         newton_direction(lambda x: x @ x, symmetric=True)(jnp.ones(3))
 
 
@@ -108,3 +86,76 @@ def test_newtons_method_reaches_the_optimum(objective, covariance, close):
     theta = (-s + np.sqrt(s**2 + 2.4)) / 1.2
     start = jnp.eye(3, dtype=covariance.dtype) * float(theta.min())
     close(descend(start), jnp.asarray((Q * theta) @ Q.T, covariance.dtype), 4)
+
+
+def descends(f, x, found):
+    return float(jnp.vdot(jax.grad(f)(x), found)) < 0
+
+
+INDEFINITE = {
+    "saddle": (lambda x: x[0] ** 2 - x[1] ** 2, (3.0, 1.0), (-1.0, 1.0)),  # λ = 4: -g / (6, 2)
+    "maximum": (lambda x: -(x[0] ** 2) - 3 * x[1] ** 2, (1.0, 1.0), (0.2, 1.0)),  # λ = 12
+    "plane": (lambda x: 2 * x[0] - x[1], (0.0, 0.0), (-2.0, 1.0)),
+    "trough": (lambda x: (x[0] + x[1]) ** 2 / 2 + 1e-3 * x[0], (0.0, 0.0), None),
+    "quartic at its flat point": (lambda x: x[0] ** 4 + x[1] ** 3 + x[0], (0.0, 1.0), None),
+}
+
+
+@pytest.mark.parametrize("name", INDEFINITE)
+def test_automatic_damping_descends(name, float_dtype, close):
+    f, x, expected = INDEFINITE[name]
+    x = jnp.asarray(x, float_dtype)
+    run = newton_direction(f, damping="auto")
+    found = jax.jit(run)(x)
+    assert descends(f, x, found)
+    if expected is not None:
+        close(found, jnp.asarray(expected, float_dtype))
+    if name == "saddle":  # the same through a pytree, whose Hessian is formed
+        tree = newton_direction(lambda p: f(jnp.stack(p)), damping="auto")(list(x))
+        close(jnp.stack(tree), found)
+
+
+def test_automatic_damping_leaves_a_definite_hessian_alone(objective, covariance, parameters):
+    cosh = lambda p: sum(jnp.sum(jnp.cosh(x)) for x in jax.tree.leaves(p))  # noqa: E731
+    for f, x, symmetric in ((objective, covariance / 4, True), (cosh, parameters, False)):
+        plain = newton_direction(f, symmetric=symmetric)(x)
+        automatic = newton_direction(f, damping="auto", symmetric=symmetric)(x)
+        jax.tree.map(np.testing.assert_array_equal, automatic, plain)
+
+
+def test_automatic_damping_of_a_structured_hessian(float_dtype, close):
+    """-log|X| at X = diag d: H is V ↦ X⁻¹ Vᵀ X⁻¹, of least eigenvalue -1/(d₁ d₂) for d₁ ≤ d₂ ≤ …"""
+    d = np.arange(1.0, 31)  # 900 unknowns: the matrix of H is not formed
+    f = lambda X: -jnp.linalg.slogdet(X)[1]  # noqa: E731
+    X = jnp.asarray(np.diag(d), float_dtype)
+    found = jax.jit(newton_direction(f, damping="auto"))(X)
+    expected = np.diag((1 / d) / (1 / d**2 + 2 / (d[0] * d[1])))
+    close(found, jnp.asarray(expected, float_dtype), 4)
+
+
+def test_automatic_damping_escapes_a_saddle(float_dtype):
+    """From beside the saddle of x⁴ - x² + y² at 0 to the minimum at x = ±1/√2; batched."""
+    f = lambda x: x[0] ** 4 - x[0] ** 2 + x[1] ** 2  # noqa: E731
+    step = newton_direction(f, damping="auto")
+    starts = jnp.asarray([[1e-3, 0.5], [-1e-3, -0.5]], float_dtype)
+
+    def descend(x):
+        return jax.lax.fori_loop(0, 40, lambda _, x: x + step(x), x)
+
+    found = jax.jit(jax.vmap(descend))(starts)
+    expected = np.array([[1, 0], [-1, 0]]) / np.sqrt(2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    # plain Newton goes to the saddle
+    plain = starts[0]
+    for _ in range(5):
+        plain = plain + newton_direction(f)(plain)
+    np.testing.assert_allclose(plain, 0, atol=1e-5)
+
+
+def test_mistakes_in_damping():
+    with pytest.raises(
+        ValueError, match=r'`newton_direction` needs damping to be "auto"; got .none'
+    ):
+        newton_direction(lambda x: x @ x, damping="none")
+    with pytest.raises(ValueError, match=r"symmetric=True needs one argument, .* got dict"):
+        newton_direction(lambda p: p["x"] @ p["x"], symmetric=True)({"x": jnp.ones(2)})
