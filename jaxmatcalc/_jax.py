@@ -219,6 +219,27 @@ def live_equations(jaxpr: Jaxpr, wanted: Sequence[bool]) -> list[Eqn]:
     return kept[::-1]
 
 
+def evaluate(
+    jaxpr: Jaxpr,
+    consts: Sequence[Any],
+    args: Sequence[Any],
+    step: Callable[[Eqn, list[Any]], Sequence[Any]],
+    read_literal: Callable[[Any], Any],
+    wanted: Sequence[bool] | None = None,
+) -> list[Any]:
+    """Run a program on values of any kind, equation by equation; results not `wanted` are None."""
+    wanted = [True] * len(jaxpr.outvars) if wanted is None else wanted
+    env = dict(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Any) -> Any:
+        return read_literal(atom) if isinstance(atom, Literal) else env[atom]
+
+    for eqn in live_equations(jaxpr, wanted):
+        env.update(zip(eqn.outvars, step(eqn, list(map(read, eqn.invars))), strict=True))
+    return [read(v) if w else None for v, w in zip(jaxpr.outvars, wanted, strict=True)]
+
+
 def _is_var(atom: Any) -> bool:
     return not isinstance(atom, Literal)
 

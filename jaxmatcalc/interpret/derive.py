@@ -56,34 +56,8 @@ class _Program(NamedTuple):
     transposed: bool
 
 
-def forward(
-    function: Function,
-    primals: Sequence[Any],
-    formed: bool = False,
-    in_columns: Function | None = None,
-) -> Derived:
-    """Derivative blocks from the tangent program.
-
-    Args:
-        function: the function, of flat arrays.
-        primals: those arrays.
-        formed: whether the blocks are wanted as arrays; otherwise they are operators.
-        in_columns: the same function as it is best run on columns, where nothing is to be named.
-    """
-    return _derived(_tangents(function, primals), formed, _tangents, in_columns or function)
-
-
-def reverse(
-    function: Function,
-    primals: Sequence[Any],
-    formed: bool = False,
-    in_columns: Function | None = None,
-) -> Derived:
-    """The same from the transposed program: shorter where there are fewer outputs than inputs."""
-    return _derived(_cotangents(function, primals), formed, _cotangents, in_columns or function)
-
-
-def _tangents(function: Function, primals: Sequence[Any]) -> _Program:
+def forward(function: Function, primals: Sequence[Any], formed: bool = False) -> Derived:
+    """Derivative blocks from the tangent program; arrays if `formed`, otherwise operators."""
     n = len(primals)
     counts: list[int] = []
 
@@ -94,10 +68,12 @@ def _tangents(function: Function, primals: Sequence[Any]) -> _Program:
 
     closed = jax.make_jaxpr(program)(*primals, *primals)
     seeds = [jax.typeof(x) for x in primals]
-    return _Program(closed, list(primals), seeds, counts[0], counts[1], False)
+    traced = _Program(closed, list(primals), seeds, counts[0], counts[1], False)
+    return _derived(traced, formed)
 
 
-def _cotangents(function: Function, primals: Sequence[Any]) -> _Program:
+def reverse(function: Function, primals: Sequence[Any], formed: bool = False) -> Derived:
+    """The same from the transposed program: shorter where there are fewer outputs than inputs."""
     n = len(primals)
     shapes = jax.eval_shape(function, *primals)[0]
     counts: list[int] = []
@@ -108,15 +84,12 @@ def _cotangents(function: Function, primals: Sequence[Any]) -> _Program:
         return [*outs, *aux, *pull(list(args[n:]))]
 
     closed = jax.make_jaxpr(program)(*primals, *shapes)
-    return _Program(closed, list(primals), list(shapes), counts[0], counts[1], True)
+    return _derived(
+        _Program(closed, list(primals), list(shapes), counts[0], counts[1], True), formed
+    )
 
 
-def _derived(
-    program: _Program,
-    formed: bool,
-    traced: Callable[[Function, Sequence[Any]], _Program],
-    in_columns: Function,
-) -> Derived:
+def _derived(program: _Program, formed: bool) -> Derived:
     """The cheaper form; tracing the factored one costs milliseconds, and computes nothing."""
     fallbacks: list[str] = []
     found = jax.make_jaxpr(lambda *xs: _factored(program, xs, formed, fallbacks), return_shape=True)
@@ -126,7 +99,7 @@ def _derived(
         columns = sum(math.prod(s.shape) for s in program.seeds)
         theirs = cost(_jax.opened(program.closed)[0], moving, columns)
         if theirs < CLEARLY * cost(_jax.opened(factored)[0]):
-            return _in_columns(traced(in_columns, program.primals), formed, fallbacks)
+            return _in_columns(program, formed, fallbacks)
     results = jaxpr_as_fun(factored)(*program.primals)
     return jax.tree.unflatten(jax.tree.structure(shapes), results)
 

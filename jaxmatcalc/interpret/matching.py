@@ -223,7 +223,12 @@ def _compared(
     """
     try:
         jaxpr, consts = _jax.trace(reference, *structs)
-    except Exception:  # the reference does not take such operands, so this is no call of it
+    except (
+        TypeError,
+        ValueError,
+        IndexError,
+        NotImplementedError,
+    ):  # the reference does not take such operands, so this is no call of it
         return None
     places: dict[Any, Any] = {v: (k, None) for k, v in enumerate(jaxpr.invars)}
     call = None

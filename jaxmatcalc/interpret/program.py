@@ -10,7 +10,7 @@ import jax
 
 from jaxmatcalc import _jax
 from jaxmatcalc.interpret import recognise
-from jaxmatcalc.interpret.derive import Blocks, Derived, Function, forward, reverse
+from jaxmatcalc.interpret.derive import Blocks, Derived, forward, reverse
 
 
 class Program:
@@ -56,11 +56,10 @@ class Program:
         tall = sum(math.prod(x.shape) for x in map(jax.typeof, self.args))
         derive = reverse if wide < tall or _jax.has_custom_vjp(self.jaxpr) else forward
 
-        return derive(self._named, self.args, formed, self.run)
+        def explicit(*xs: Any) -> tuple[list[Any], list[Any]]:
+            return self.run(*xs, explicit=True)
 
-    def _named(self, *args: Any) -> tuple[list[Any], list[Any]]:
-        """What `run` gives, in a form whose derivative the walk can name."""
-        return self.run(*args, explicit=True)
+        return derive(explicit, self.args, formed)
 
     def hessian(self, formed: bool = False) -> tuple[Any, list[Any], list[Any], Blocks]:
         """Value, gradient, further values, and ``blocks[input][input]``: operators, or arrays.
@@ -68,22 +67,17 @@ class Program:
         The function must have one result, a real (or holomorphic) scalar.
         """
         argnums = tuple(range(len(self.args)))
+
+        def scalar(*xs: Any) -> tuple[Any, list[Any]]:
+            (value,), aux = self.run(*xs, explicit=True)
+            return value, aux
+
         holomorphic = any(jax.numpy.iscomplexobj(x) for x in self.args)
+        derived = jax.value_and_grad(scalar, argnums, has_aux=True, holomorphic=holomorphic)
 
-        def gradient_of(function: Function) -> Function:
-            def scalar(*xs: Any) -> tuple[Any, list[Any]]:
-                (value,), aux = function(*xs)
-                return value, aux
+        def gradient(*xs: Any) -> tuple[list[Any], list[Any]]:
+            (value, aux), grads = derived(*xs)
+            return list(grads), [value, *aux]
 
-            derived = jax.value_and_grad(scalar, argnums, has_aux=True, holomorphic=holomorphic)
-
-            def gradient(*xs: Any) -> tuple[list[Any], list[Any]]:
-                (value, aux), grads = derived(*xs)
-                return list(grads), [value, *aux]
-
-            return gradient
-
-        grads, (value, *aux), blocks = forward(
-            gradient_of(self._named), self.args, formed, gradient_of(self.run)
-        )
+        grads, (value, *aux), blocks = forward(gradient, self.args, formed)
         return value, grads, aux, blocks

@@ -29,6 +29,7 @@ from jaxmatcalc.interpret.rules import RULES, Value
 from jaxmatcalc.interpret.settling import lined_up, settled
 from jaxmatcalc.interpret.tangent import Tangent, add
 from jaxmatcalc.interpret.value import Known, is_zero
+from jaxmatcalc.interpret.walk import placed
 from jaxmatcalc.linear.contraction import dense_sum
 
 # Products, and what a zero goes through as it is: JAX writes some tangents that are zero out, and
@@ -145,17 +146,8 @@ class _Walk:
         wanted: Sequence[bool] | None = None,
     ) -> list[Any]:
         """Run a program on values; results not `wanted` are None."""
-        wanted = [True] * len(jaxpr.outvars) if wanted is None else wanted
-        env: dict[Any, Value] = dict(zip(jaxpr.constvars, map(Known.full, consts), strict=True))
-        env.update(zip(jaxpr.invars, operands, strict=True))
-
-        def read(atom: Any) -> Value:
-            return self._literal(atom) if isinstance(atom, _jax.Literal) else env[atom]
-
-        for eqn in _jax.live_equations(jaxpr, wanted):
-            results = self._once(eqn, list(map(read, eqn.invars)))
-            env.update(zip(eqn.outvars, results, strict=True))
-        return [read(v) if w else None for v, w in zip(jaxpr.outvars, wanted, strict=True)]
+        known = list(map(Known.full, consts))
+        return _jax.evaluate(jaxpr, known, operands, self._once, self._literal, wanted)
 
     def _literal(self, atom: Any) -> Known:
         value = _jax.literal(atom)
@@ -215,7 +207,7 @@ class _Walk:
                     self._joined[id(joined)] = joined, operands, eqn.params["dimension"]
                 return results
         if directions(operands):
-            self.fallbacks.append(_placed(eqn.primitive.name, eqn))
+            self.fallbacks.append(placed(eqn.primitive.name, eqn))
         return run_by_direction(eqn, operands, self.summed)
 
     def _product(self, eqn: Any, rule: Any, operands: Sequence[Any]) -> Tangent:
@@ -265,11 +257,5 @@ class _Walk:
         before = len(self.fallbacks)
         results = self.run(*body, _jax.body_operands(eqn, operands))
         inner = self.fallbacks[before:]
-        self.fallbacks[before:] = [n if "(" in n else _placed(n, eqn) for n in inner]
+        self.fallbacks[before:] = [n if "(" in n else placed(n, eqn) for n in inner]
         return results
-
-
-def _placed(name: str, eqn: Any) -> str:
-    """``name (file:line)`` of the user's line that an equation came from."""
-    line = _jax.line(eqn)
-    return f"{name} ({line})" if line else name

@@ -90,19 +90,15 @@ class Walk:
 
     def run(self, jaxpr: Any, consts: Operands, args: Operands) -> list[Any]:
         """Results of a program, series where they vary; coefficients are found in program order."""
-        env = dict(zip(jaxpr.constvars, consts, strict=True))
-        env.update(zip(jaxpr.invars, args, strict=True))
 
-        def read(atom: Any) -> Any:
-            return _jax.literal(atom) if isinstance(atom, _jax.Literal) else env[atom]
-
-        for eqn in _jax.live_equations(jaxpr, [True] * len(jaxpr.outvars)):
-            results = self._step(eqn, list(map(read, eqn.invars)))
-            env.update(zip(eqn.outvars, results, strict=True))
+        def step(eqn: Any, operands: list[Any]) -> list[Any]:
+            results = self._step(eqn, operands)
             self.nodes += (new := [r for r in results if isinstance(r, Series)])
             for series in () if self._inside else new:
                 series[self.order]  # now, lest the recursion be as deep as the program is long
-        return list(map(read, jaxpr.outvars))
+            return results
+
+        return _jax.evaluate(jaxpr, consts, args, step, _jax.literal)
 
     def _step(self, eqn: Any, operands: list[Any]) -> list[Any]:
         body, name = _jax.body(eqn), eqn.primitive.name

@@ -27,18 +27,15 @@ def walk(
     wanted: Sequence[bool] | None = None,
 ) -> list[Any]:
     """Run a program on known values and tangents; results not `wanted` are None."""
-    wanted = [True] * len(jaxpr.outvars) if wanted is None else wanted
-    env: dict[Any, Value] = dict(zip(jaxpr.constvars, map(Known.full, consts), strict=True))
-    env.update(zip(jaxpr.invars, operands, strict=True))
 
-    def read(atom: Any) -> Value:
-        return Known.full(_jax.literal(atom)) if isinstance(atom, _jax.Literal) else env[atom]
+    def step(eqn: Any, operands: list[Value]) -> Sequence[Value]:
+        return _step(eqn, operands, fallbacks)
 
-    for eqn in _jax.live_equations(jaxpr, wanted):
-        env.update(
-            zip(eqn.outvars, _step(eqn, list(map(read, eqn.invars)), fallbacks), strict=True)
-        )
-    return [read(v) if w else None for v, w in zip(jaxpr.outvars, wanted, strict=True)]
+    def read_literal(atom: Any) -> Known:
+        return Known.full(_jax.literal(atom))
+
+    known = list(map(Known.full, consts))
+    return _jax.evaluate(jaxpr, known, operands, step, read_literal, wanted)
 
 
 def _step(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[Value]:
@@ -73,7 +70,7 @@ def _inside(eqn: Any, fallbacks: list[str]) -> Callable[..., list[Any]]:
     def run(jaxpr: Any, consts: Sequence[Any], operands: Sequence[Value]) -> list[Any]:
         inner: list[str] = []
         results = walk(jaxpr, consts, operands, inner)
-        fallbacks.extend(lost if "(" in lost else _placed(lost, eqn) for lost in inner)
+        fallbacks.extend(lost if "(" in lost else placed(lost, eqn) for lost in inner)
         return results
 
     return run
@@ -86,7 +83,7 @@ def _enter(
     return _inside(eqn, fallbacks)(*body, _jax.body_operands(eqn, operands))
 
 
-def _placed(name: str, eqn: Any) -> str:
+def placed(name: str, eqn: Any) -> str:
     """``name (file:line)`` of the user's line that an equation came from."""
     line = _jax.line(eqn)
     return f"{name} ({line})" if line else name
@@ -123,7 +120,7 @@ def _densely(eqn: Any, operands: list[Value], fallbacks: list[str]) -> Sequence[
             if terms:
                 pushed[place][index] = terms
     if inputs:
-        fallbacks.append(_placed(eqn.primitive.name, eqn))
+        fallbacks.append(placed(eqn.primitive.name, eqn))
     rest = iter(pushed)
     return [
         r if r is not None else Tangent(tuple(v.aval.shape), v.aval.dtype, next(rest))

@@ -70,7 +70,36 @@ def layout(terms: Sequence[Term]) -> Layout | None:
     """How a sum of two or more terms is of this kind, or None."""
     if len(terms) < 2:
         return None
-    found: dict[Any, list[tuple[int, Component]]] = {}
+    found = on_axes(terms)
+    if found is None:
+        return None
+    sizes, groups = found
+    slots = []
+    for axes, entries in groups:
+        (t, c), *others = entries
+        if others and any(_signature(d, terms[s]) != _signature(c, terms[t]) for s, d in others):
+            return None
+        diagonal = role(c, terms[t]) == "diagonal"
+        symmetric = diagonal or known_symmetric(c, terms[t])
+        slots.append(Slot(axes, t, c, diagonal, symmetric))
+    exponents = tuple(
+        tuple(int(any(s == t for s, _ in entries)) for _, entries in groups)
+        for t in range(len(terms))
+    )
+    return Layout(sizes, tuple(slots), exponents)
+
+
+Entries = list[tuple[int, Component]]  # components with the numbers of their terms
+
+
+def on_axes(
+    terms: Sequence[Term],
+) -> tuple[tuple[int, ...], list[tuple[tuple[int, ...], Entries]]] | None:
+    """Sizes of the axes that the matrices of a sum act on, and what acts on each group of them.
+
+    None where a term is no Kronecker product of matrices and diagonals, or where the axes overlap.
+    """
+    found: dict[Any, Entries] = {}
     for t, term in enumerate(terms):
         parts = [c for c in components(term) if c.labels]
         roles = {role(c, term) for c in parts}
@@ -87,19 +116,7 @@ def layout(terms: Sequence[Term]) -> Layout | None:
     if not found or placed is None:
         return None
     sizes, position = placed
-    slots = []
-    for key, entries in found.items():
-        (t, c), *others = entries
-        if others and any(_signature(d, terms[s]) != _signature(c, terms[t]) for s, d in others):
-            return None
-        diagonal = role(c, terms[t]) == "diagonal"
-        symmetric = diagonal or known_symmetric(c, terms[t])
-        slots.append(Slot(tuple(position[k] for k in key), t, c, diagonal, symmetric))
-    exponents = tuple(
-        tuple(int(any(s == t for s, _ in entries)) for entries in found.values())
-        for t in range(len(terms))
-    )
-    return Layout(sizes, tuple(slots), exponents)
+    return sizes, [(tuple(position[k] for k in key), entries) for key, entries in found.items()]
 
 
 def places(

@@ -20,12 +20,11 @@ from jaxmatcalc.linear.contraction import dense, dense_sum
 from jaxmatcalc.linear.decomposition import LARGEST, Decomposition, eigenpairs, over
 from jaxmatcalc.linear.kinds import (
     component_matrix,
-    intervals,
+    in_place,
     is_invertible,
     kind,
     parts_and_scale,
     sides,
-    strides,
 )
 from jaxmatcalc.linear.term import (
     Array,
@@ -33,7 +32,6 @@ from jaxmatcalc.linear.term import (
     Group,
     Label,
     Term,
-    components,
     extent,
     flat,
     fresh,
@@ -50,29 +48,16 @@ def way(terms: Sequence[Term]) -> str:
     """
     if shifted.is_shifted(terms):
         return "shifted"
-    placed = all(map(in_place, terms))
     if len(terms) == 1:
         (term,) = terms
         name = kind(term)
         if name == "permutation" and exchanging.involution(term) is not None:
             return "permutation"
-        if placed and is_invertible(term) and name != "dense":
+        if in_place(term) and is_invertible(term) and name != "dense":
             return "term"
-    if placed and layout(terms) is not None:
+    if layout(terms) is not None:
         return "commuting"
     return "crossed" if exchanging.is_crossed(terms) else "dense"
-
-
-def in_place(term: Term) -> bool:
-    """Whether every component takes its axes to the same axes, in the same order."""
-    rows, columns = strides(flat(term.out)), strides(flat(term.in_))
-    for c in components(term):
-        over, under, both = sides(c, term)
-        if any(rows[k] != columns[k] for k in both):
-            return False
-        if intervals(over, rows) != intervals(under, columns):
-            return False
-    return True
 
 
 def eigenvalues(terms: Sequence[Term], dtype: Any) -> Array:

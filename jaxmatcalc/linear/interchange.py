@@ -8,7 +8,6 @@ import jax
 
 from jaxmatcalc import _checks
 from jaxmatcalc.linear import arithmetic
-from jaxmatcalc.linear.eigen import in_place
 from jaxmatcalc.linear.kinds import kind, parts_and_scale
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def to_lineax(op: LinearOperator, assume_a: str) -> lineax.AbstractLinearOperato
         raise _checks.missing_extra("to_lineax", "lineax") from error
     _checks.no_batch("to_lineax", op.batch_shape)
     structure = jax.ShapeDtypeStruct(op.in_shape, op.dtype)
-    if op.terms and op.in_shape == op.out_shape and all(map(in_place, op.terms)):
+    if op.terms and op.in_shape == op.out_shape:
         kinds = {kind(t) for t in op.terms}
         if kinds == {"identity"}:
             scale = sum(parts_and_scale(t, op.dtype)[1] for t in op.terms)

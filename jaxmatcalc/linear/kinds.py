@@ -105,6 +105,11 @@ def aligned(term: Term, parts: Sequence[Component]) -> bool:
     )
 
 
+def in_place(term: Term) -> bool:
+    """Whether every component joins the same rows as columns."""
+    return aligned(term, [c for c in components(term) if c.labels])
+
+
 def _order(labels: Group, parts: Sequence[Component]) -> list[int]:
     """The components in the order in which their labels come, neighbours joined."""
     places = [i for k in labels for i, c in enumerate(parts) if k in c.labels]

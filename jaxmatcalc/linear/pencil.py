@@ -19,47 +19,31 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmatcalc._precision import matmul
-from jaxmatcalc.linear.commuting import Commuting, Layout, Slot, places
+from jaxmatcalc.linear.commuting import Commuting, Layout, Slot, on_axes
 from jaxmatcalc.linear.kinds import (
-    aligned,
     component_matrix,
-    intervals,
-    is_invertible,
     parts_and_scale,
     role,
-    strides,
 )
-from jaxmatcalc.linear.term import Array, Component, Term, components, extent, flat, shape
+from jaxmatcalc.linear.term import Array, Component, Term, shape
 
 
 def pair(terms: Sequence[Term]) -> tuple[Layout, list[tuple[Component | None, ...]]] | None:
     """The axes of such a sum, and what acts on them in either term (None: nothing); or None."""
     if len(terms) != 2:
         return None
-    found: dict[Any, list[Component | None]] = {}
-    for t, term in enumerate(terms):
-        parts = [c for c in components(term) if c.labels]
-        roles = {role(c, term) for c in parts}
-        if not is_invertible(term) or not roles <= {"delta", "diagonal", "matrix"}:
-            return None
-        if not aligned(term, parts):
-            return None
-        rows = strides(flat(term.out))
-        for c in parts:
-            if role(c, term) != "delta":
-                found.setdefault(tuple(intervals(c.labels, rows)), [None, None])[t] = c
-    size = extent(flat(terms[0].out))
-    placed = places([interval for key in found for interval in key], size) if size else None
-    if not found or placed is None:
+    found = on_axes(terms)
+    if found is None:
         return None
-    sizes, position = placed
-    slots = []
-    for key, both in found.items():
-        present = [(t, c) for t, c in enumerate(both) if c is not None]
-        diagonal = all(role(c, terms[t]) == "diagonal" for t, c in present)
-        slots.append(Slot(tuple(position[k] for k in key), *present[0], diagonal, False))
+    sizes, groups = found
+    slots, acting = [], []
+    for axes, entries in groups:
+        diagonal = all(role(c, terms[t]) == "diagonal" for t, c in entries)
+        t, c = entries[0]
+        slots.append(Slot(axes, t, c, diagonal, False))
+        acting.append(tuple(dict(entries).get(t) for t in (0, 1)))
     ones, zeros = (1,) * len(slots), (0,) * len(slots)
-    return Layout(sizes, tuple(slots), (ones, zeros)), [tuple(both) for both in found.values()]
+    return Layout(sizes, tuple(slots), (ones, zeros)), acting
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
 from jaxmatcalc import _checks
 from jaxmatcalc.interpret import Program
-from jaxmatcalc.linear.operator import LinearOperator
-from jaxmatcalc.transforms.arguments import Argnums, Call
-from jaxmatcalc.transforms.hessian import _nested
-
-Blocks = Sequence[Sequence[LinearOperator]]
+from jaxmatcalc.linear.block import BlockOperator
+from jaxmatcalc.transforms.arguments import Argnums, Call, operator
 
 
 def gauss_newton_operator(
@@ -41,8 +38,8 @@ def gauss_newton_operator(
 
     Returns:
         A function of the model's arguments that returns G as `hessian_operator` returns H: a
-        `LinearOperator` for an array argument, blocks in JAX's pytrees for others; with `has_aux` a
-        pair (G, further data).
+        `LinearOperator` for an array argument, a `BlockOperator` for others; with `has_aux` a pair
+        (G, further data).
 
     Raises:
         TypeError: the loss does not return a real scalar, or an argument or a result is not of a
@@ -67,37 +64,19 @@ def gauss_newton_operator(
         call = Call(name, model, argnums, args, kwargs)
         program = Program(call, call.leaves, has_aux)
         _checks.differentiable_results(name, program.out_avals, False)
-        values, aux, J = program.jacobian()
+        values, aux, rows = program.jacobian()
         z = jax.tree.unflatten(program.tree, values)
-        G = _nested(*_curvature(name, loss, z, call, J))
+        J = BlockOperator(rows, program.tree, call.tree)
+        G = J.T @ (J if loss is None else _curvature(name, loss, z) @ J)
+        G = operator(G.rows, call.tree, call.tree)
         return (G, jax.tree.unflatten(program.aux_tree, aux)) if has_aux else G
 
     return gauss_newton_operator_f
 
 
-def _curvature(
-    name: str, loss: Callable[[Any], Any] | None, z: Any, call: Call, J: Blocks
-) -> tuple[Program, Call, list[list[LinearOperator]]]:
-    """The program of the loss, and the blocks Σ J[k][i]ᵀ H[k][l] J[l][j] of G."""
-    values = jax.tree.leaves(z)
-    outer = Call(name, loss or _half_squared_norm, 0, (z,), {})
-    program = Program(outer, outer.leaves)
+def _curvature(name: str, loss: Callable[[Any], Any], z: Any) -> BlockOperator:
+    """The Hessian of the loss."""
+    call = Call(name, loss, 0, (z,), {})
+    program = Program(call, call.leaves)
     _checks.scalar_result(name, program.tree, program.out_avals)
-    H = program.hessian()[3] if loss else None
-    rows, columns = range(len(values)), range(len(call.leaves))
-
-    def block(i: int, j: int) -> LinearOperator:
-        if H is None:
-            pieces = [J[k][i].T @ J[k][j] for k in rows]
-        else:
-            pieces = [J[k][i].T @ (H[k][l] @ J[l][j]) for k in rows for l in rows if H[k][l].terms]
-        if not pieces:  # a loss without curvature
-            left, right = call.leaves[i], call.leaves[j]
-            return LinearOperator([], left.shape, right.shape, left.dtype)
-        return functools.reduce(LinearOperator.__add__, pieces)
-
-    return program, call, [[block(i, j) for j in columns] for i in columns]
-
-
-def _half_squared_norm(z: Any) -> Any:
-    return sum((x**2).sum() for x in jax.tree.leaves(z)) / 2
+    return BlockOperator(program.hessian()[3], call.tree, call.tree)

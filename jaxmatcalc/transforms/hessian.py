@@ -23,7 +23,7 @@ def hessian(
     """The Hessian as arrays; takes the place of `jax.hessian`.
 
     H[i…, j…] = ∂²f(X) / ∂X[i…] ∂X[j…]. It is formed in one pass over its entries from the factored
-    form that `hessian_operator` returns.
+    form that `hessian_operator` returns, or column by column, as JAX does, where that costs less.
 
     Args:
         f: function of arrays, or pytrees of them. Like `jax.hessian` it may return more than a

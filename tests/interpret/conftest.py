@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import hessian_operator, jacobian_operator
+from jaxmatcalc.interpret import derive
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +59,32 @@ def normal():
         return jnp.asarray(np.random.default_rng((seed, *shape)).normal(size=shape), float)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def columns():
+    """columns(f, x): JAX's Jacobian a column at a time, by a program without `vmap`."""
+
+    def jacobian(f, x):
+        push = jax.jit(lambda v: jax.jvp(f, (x,), (v,))[1])
+        basis = np.eye(x.size).reshape(x.size, *x.shape)
+        images = [push(jnp.asarray(e, x.dtype)) for e in basis]
+        return jnp.stack(images, -1).reshape(*images[0].shape, *x.shape)
+
+    return jacobian
+
+
+@pytest.fixture(scope="session")
+def operators():
+    """operators(f, x): the Jacobian forwards and backwards, as operators and as arrays."""
+
+    def both(f, x):
+        @jax.jit
+        def derived(x):
+            flat = lambda x: ([f(x)], [])  # noqa: E731
+            found = [d(flat, [x]).blocks[0][0] for d in (derive.forward, derive.reverse)]
+            return found, [J.to_dense() for J in found]
+
+        return zip(*derived(x), strict=True)
+
+    return both

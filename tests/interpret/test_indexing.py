@@ -9,13 +9,11 @@ import pytest
 from jax import lax
 
 from jaxmatcalc import hessian_operator, jacobian_operator
-from jaxmatcalc.interpret import derive
 
 rng = np.random.default_rng(4)
 X = jnp.asarray(rng.normal(size=(4, 6)), float)
 Y = jnp.asarray(rng.normal(size=(3, 4, 5)), float)
 x = X[0]
-DIRECTIONS = (derive.forward, derive.reverse)
 i, j = jnp.array([0, 2, 5, 2]), jnp.array([3, 0, 1])
 beyond = jnp.array([1, 7, -9, 2])
 
@@ -62,27 +60,8 @@ CASES = {
 }
 
 
-def columns(f, point):
-    """The Jacobian a column at a time, by a program without `vmap`: cheap, and eager enough."""
-    push = jax.jit(lambda v: jax.jvp(f, (point,), (v,))[1])
-    basis = np.eye(point.size).reshape(point.size, *point.shape)
-    images = [push(jnp.asarray(e, point.dtype)) for e in basis]
-    return jnp.stack(images, -1).reshape(*images[0].shape, *point.shape)
-
-
-def operators(f, point):
-    """The Jacobian forwards and backwards, as operators and as arrays, from one compilation."""
-
-    @jax.jit
-    def both(x):
-        found = [d(lambda x: ([f(x)], []), [x])[2][0][0] for d in DIRECTIONS]
-        return found, [J.to_dense() for J in found]
-
-    return zip(*both(point), strict=True)
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_jacobians(name, close):
+def test_jacobians(name, close, columns, operators):
     f, point, kind = CASES[name]
     reference = columns(f, point)
     for J, array in operators(f, point):
@@ -91,7 +70,7 @@ def test_jacobians(name, close):
         assert kind is None or sorted(J.structure.kind.split(" + ")) == sorted(kind.split(" + "))
 
 
-def test_an_index_out_of_bounds_is_what_it_is_in_each_direction(close):
+def test_an_index_out_of_bounds_is_what_it_is_in_each_direction(close, operators):
     """Promised to be inside, JAX takes the nearest entry forwards, and none backwards."""
     f = lambda x: x[beyond]  # noqa: E731
     (_, forwards), (_, backwards) = operators(f, x)
@@ -113,7 +92,7 @@ def test_an_index_out_of_bounds_is_what_it_is_in_each_direction(close):
         (lambda E: E[i[:3]] @ X, X[:, :4], "block diagonal"),
     ],
 )
-def test_a_selection_that_meets_its_transpose_is_diagonal(f, point, kind, close):
+def test_a_selection_that_meets_its_transpose_is_diagonal(f, point, kind, close, columns):
     g = lambda x: jnp.sum(jnp.tanh(f(x)) ** 2)  # noqa: E731
     H, array = jax.jit(lambda x: (H := hessian_operator(g)(x), H.to_dense()))(point)
     close(array, columns(jax.grad(g), point))
@@ -121,7 +100,7 @@ def test_a_selection_that_meets_its_transpose_is_diagonal(f, point, kind, close)
     assert H.fallbacks == ()
 
 
-def test_indices_that_are_traced(close):
+def test_indices_that_are_traced(close, columns):
     """The structure does not depend on what the indices are."""
 
     def kinds(k):

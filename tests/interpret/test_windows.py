@@ -9,9 +9,7 @@ import pytest
 from jax import lax
 
 from jaxmatcalc import hessian_operator
-from jaxmatcalc.interpret import derive
 
-DIRECTIONS = (derive.forward, derive.reverse)
 rng = np.random.default_rng(5)
 x = jnp.asarray(rng.normal(size=6), float)
 X = jnp.asarray(rng.normal(size=(4, 6)), float)
@@ -60,27 +58,8 @@ CASES = {
 }
 
 
-def columns(f, point):
-    """The Jacobian a column at a time, by a program without `vmap`: cheap, and eager enough."""
-    push = jax.jit(lambda v: jax.jvp(f, (point,), (v,))[1])
-    basis = np.eye(point.size).reshape(point.size, *point.shape)
-    images = [push(jnp.asarray(e, point.dtype)) for e in basis]
-    return jnp.stack(images, -1).reshape(*images[0].shape, *point.shape)
-
-
-def operators(f, point):
-    """The Jacobian forwards and backwards, as operators and as arrays, from one compilation."""
-
-    @jax.jit
-    def both(x):
-        found = [d(lambda x: ([f(x)], []), [x])[2][0][0] for d in DIRECTIONS]
-        return found, [J.to_dense() for J in found]
-
-    return zip(*both(point), strict=True)
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_jacobians(name, close):
+def test_jacobians(name, close, columns, operators):
     f, point, kind = CASES[name]
     reference = columns(f, point)
     for J, array in operators(f, point):
@@ -98,14 +77,14 @@ def test_jacobians(name, close):
         (lambda w: jnp.sum(convolve(images, w) ** 2), kernel, "kronecker"),
     ],
 )
-def test_hessians(f, point, kind, close):
+def test_hessians(f, point, kind, close, columns):
     H, array = jax.jit(lambda x: (H := hessian_operator(f)(x), H.to_dense()))(point)
     close(array, columns(jax.grad(f), point), 4)
     assert H.structure.kind == kind
     assert H.fallbacks == ()
 
 
-def test_a_convolutional_network(close):
+def test_a_convolutional_network(close, columns):
     labels = jnp.array([0, 2])
 
     def loss(w):
