@@ -31,8 +31,8 @@ from jaxmatcalc.linear.term import (
     Array,
     Component,
     Factor,
+    Group,
     Label,
-    Misaligned,
     Term,
     components,
     extent,
@@ -253,6 +253,21 @@ class Commuting:
             value = jnp.sum(jnp.log(jnp.abs(grid)))
         return self.repeats * value
 
+    def labels(self) -> tuple[tuple[Group, ...], list[Group]]:
+        """Labels of the rows, and those of them that each matrix acts on."""
+        rows, axes = fresh(self.shape), fresh(self.layout.sizes)
+        parts = refine(flat(rows), flat(axes))
+        assert parts is not None  # both are merges of the labels of the terms
+        rows, axes = (
+            tuple(flat(parts.get(k, (k,)) for k in group) for group in groups)
+            for groups in (rows, axes)
+        )
+        row_of = dict(zip(flat(axes), flat(rows), strict=True))
+        acting = [
+            tuple(row_of[k] for axis in slot.axes for k in axes[axis]) for slot in self.layout.slots
+        ]
+        return rows, acting
+
     def inverse(self, roots: Sequence[Array] | None = None) -> list[Term]:
         """The inverse in eigenvectors.
 
@@ -264,20 +279,11 @@ class Commuting:
         grid = schur.combined([w for w, _ in found], self.scales, self.layout.exponents)
         if roots is not None:
             found, grid = _scaled(found, grid, roots)
-        rows, axes = fresh(self.shape), fresh(self.layout.sizes)
-        parts = refine(flat(rows), flat(axes))
-        if parts is None:
-            raise Misaligned
-        rows, axes = (
-            tuple(flat(parts.get(k, (k,)) for k in group) for group in groups)
-            for groups in (rows, axes)
-        )
-        row_of = dict(zip(flat(axes), flat(rows), strict=True))
+        rows, acting = self.labels()
         column_of: dict[Label, Label] = {}
         eigen: list[Label] = []
         factors: list[Factor] = []
-        for slot, (_, q) in zip(self.layout.slots, found, strict=True):
-            group = tuple(row_of[k] for axis in slot.axes for k in axes[axis])
+        for group, (_, q) in zip(acting, found, strict=True):
             if q is None:  # diagonal there: rows and columns share their labels
                 eigen += group
                 continue

@@ -35,7 +35,6 @@ from jaxmatcalc.linear.term import (
     extent,
     flat,
     fresh,
-    refine,
     shape,
 )
 
@@ -160,19 +159,11 @@ def _combined(problem: Commuting, spectra: Sequence[Array]) -> Array:
 def _of_commuting(terms: Sequence[Term], dtype: Any) -> Decomposition:
     """In the eigenvectors of each matrix, at the place of its columns."""
     problem = Commuting.read(terms, dtype)
-    rows, axes = fresh(problem.shape), fresh(problem.layout.sizes)
-    parts = refine(flat(rows), flat(axes))
-    assert parts is not None  # both are merges of the labels of the terms
-    rows, axes = (
-        tuple(flat(parts.get(k, (k,)) for k in group) for group in groups)
-        for groups in (rows, axes)
-    )
-    row_of = dict(zip(flat(axes), flat(rows), strict=True))
+    rows, acting = problem.labels()
     column_of: dict[Label, Label] = {}
     eigen: list[Label] = []
     spectra, bases = [], []
-    for slot, M in zip(problem.layout.slots, problem.matrices, strict=True):
-        group = tuple(row_of[k] for axis in slot.axes for k in axes[axis])
+    for slot, group, M in zip(problem.layout.slots, acting, problem.matrices, strict=True):
         if slot.diagonal:
             spectra.append(jnp.real(M))
             eigen += group
