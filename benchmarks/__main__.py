@@ -1,4 +1,4 @@
-"""``python -m benchmarks run | report | compare``."""
+"""``python -m benchmarks run | report | compare | compiled``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import report
+from benchmarks import compiled, report, targets
 from benchmarks.cases import CASES, Case
 from benchmarks.environment import environment
 from benchmarks.measure import FULL, QUICK, WrongAnswer, measure
@@ -60,6 +60,20 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("old", type=Path, metavar="OLD")
     command.add_argument("new", type=Path, metavar="NEW")
     command.set_defaults(run=compare)
+
+    command = commands.add_parser("compiled", help="count what compilers make for other devices")
+    command.add_argument(
+        "--targets", default="h100,v5e", metavar="NAME,...",
+        help="of a100, h100, b200, v5e and v6e (default: h100,v5e)",
+    )  # fmt: skip
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("compiled.json"),
+        metavar="FILE",
+        help="the results file; a program it has is not compiled again (default: compiled.json)",
+    )
+    command.set_defaults(run=compile_for_targets)
     return whole
 
 
@@ -119,6 +133,9 @@ def matches(case: Case, pattern: str) -> bool:
 
 def print_report(arguments: argparse.Namespace) -> int:
     """Print the table, or write it into the README."""
+    if costs := compiled.read(arguments.results):
+        print(compiled.report(costs))
+        return 0
     results = load(arguments.results)
     if arguments.readme:
         report.write_readme(README, results)
@@ -131,6 +148,24 @@ def compare(arguments: argparse.Namespace) -> int:
     """Print the table of changes."""
     print(report.compare(load(arguments.old), load(arguments.new)))
     return 0
+
+
+def compile_for_targets(arguments: argparse.Namespace) -> int:
+    """Compile for every target that the installed packages can compile for; 1 if for none."""
+    chosen = arguments.targets.split(",")
+    if unknown := [target for target in chosen if target not in targets.TARGETS]:
+        names = ", ".join(targets.TARGETS)
+        raise UnusableResults(f"no target is called {unknown[0]!r}; there are {names}")
+    console = Console(stderr=True, highlight=False)
+    possible = []
+    for target in chosen:
+        if reason := targets.missing(target):
+            console.print(f"[yellow]not compiled for {target}[/]: {reason}")
+        else:
+            possible.append(target)
+    with console.status("") as status:
+        compiled.compile_all(possible, arguments.out, status.update)
+    return int(not possible)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -90,6 +90,9 @@ FAMILY = (
     (fun.eigenvalues, positive_definite),
     (fun.cholesky_factors, positive_definite),
 )
+# What many small matrices are to gain, by order, where they are factored
+SMALL = {4: 10, 8: 4.5, 16: 2, 32: 1.5}
+FACTORED = (fun.logdets, fun.positive_logdets, fun.inverses, fun.solutions)
 
 STRUCTURED = (
     ("logdet", fun.logdet, (regular("n"),),
@@ -123,6 +126,7 @@ DENSE = (
     ("gaussian-process", fun.gaussian_process, (weights("p"), normal("m", "q"), normal("m")),
      {"p": 10, "q": 8, "m": 100}, 0.95, "the same in ten"),
 )  # fmt: skip
+SPARSE = ("masked-factorisation",)  # where peers that colour a sparse Hessian apply
 LAPLACIANS = (
     ("perceptron", fun.perceptron,
      (normal("b", "i"), weights("i", "n"), weights("l", "n", "n"), normal("n")),
@@ -152,8 +156,11 @@ CASES = (
          {"n": 1024}, wanted=10, why="A + Aᵀ: nothing to compute, only memory"),
     Case("two-sided", "hessian", fun.two_sided, (normal("n", "n"),) * 4, {"n": 32}, wanted=10,
          why="AᵀA ⊗ BBᵀ: a full Kronecker product"),
+    Case("logdet-batch", "batch", fun.logdet, (regular("b", "n"),), {"b": 4096, "n": 8}, wanted=5,
+         why="many small Hessians: a batch of factorisations, and the entries written once"),
     *(
-        Case(key, "forms", function, inputs, sizes, wanted=wanted, compile_limit=1.5, why=why)
+        Case(key, "sparse-forms" if key in SPARSE else "forms", function, inputs, sizes,
+             wanted=wanted, compile_limit=1.5, why=why)
         for key, function, inputs, sizes, wanted, why in DENSE
     ),
     Case("newton", "newton", fun.precision, PRECISION, {"n": 64}, wanted=1000,
@@ -232,8 +239,9 @@ CASES = (
          why="Sylvester's equation in eigenvectors"),
     *(
         Case(function.__name__.replace("_", "-"), "gradient", function, (draw("b", "n"),),
-             {"b": b, "n": n}, wanted=1, family=True, why="no operation may lose to plain JAX")
+             {"b": b, "n": n}, wanted=SMALL.get(n, 1) if function in FACTORED else 1, family=True,
+             why="no operation may lose to plain JAX")
         for function, draw in FAMILY
-        for b, n in ((4096, 4), (256, 16), (1, 256))
+        for b, n in ((4096, 4), (4096, 8), (1024, 16), (256, 32), (1, 256))
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jaxmatcalc as jmc
 from benchmarks import functions as fun
@@ -149,6 +150,42 @@ def folx_laplacian(f: Function) -> Function:
     return batch
 
 
+def coloured(f: Function) -> Function:
+    """The Hessian of asdex: sparsity found in the program, and one product a colour."""
+    import asdex
+
+    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
+        flat = lambda x, *data: f(x.reshape(shape), *data)  # noqa: E731
+        shape, x = x.shape, x.ravel()
+        found = asdex.hessian(flat, x, *data, output_format="dense")(x, *data)
+        return found.reshape(*shape, *shape)
+
+    return hessian
+
+
+def coloured_with_pattern(f: Function) -> Function:
+    """The Jacobian of the gradient by sparsejac, which is told where entries may be.
+
+    They are where the dense Hessian has them for arrays of these shapes that are nowhere zero; that
+    is found while tracing, as asdex finds its own.
+    """
+    import sparsejac
+    from jax.experimental.sparse import BCOO
+
+    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
+        shape, x = x.shape, x.ravel()
+        with jax.ensure_compile_time_eval():
+            point, *others = (along(jnp.zeros(a.shape, a.dtype), 1)[0] for a in (x, *data))
+            dense = jax.jit(jax.hessian(lambda x: f(x.reshape(shape), *others)))(point)
+            gradient = jax.grad(lambda x: f(x.reshape(shape), *data))
+            places = np.argwhere(np.asarray(dense))
+            pattern = BCOO((np.ones(len(places)), jnp.asarray(places)), shape=dense.shape)
+            derivative = sparsejac.jacfwd(gradient, pattern)
+        return derivative(x).todense().reshape(*shape, *shape)
+
+    return hessian
+
+
 def matrix_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
     """The Hessian as a matrix, and the gradient as a vector."""
     size = args[0].size
@@ -208,6 +245,21 @@ TASKS: dict[str, dict[str, Contender]] = {
         "jax, reverse twice": Contender(reverse_twice),
         "jax, linearised": Contender(linearised),
         "jaxmatcalc": Contender(jmc.hessian),
+    },
+    # of functions whose Hessian is mostly zeros
+    "sparse-forms": {
+        BASELINE: Contender(jax.hessian),
+        "jax, reverse twice": Contender(reverse_twice),
+        "jax, linearised": Contender(linearised),
+        "asdex": Contender(coloured, needs="asdex"),
+        "sparsejac": Contender(coloured_with_pattern, needs="sparsejac"),
+        "jaxmatcalc": Contender(jmc.hessian),
+    },
+    # of many matrices; `python -m benchmarks.batches` has more of them, and outside of `jit`
+    "batch": {
+        BASELINE: Contender(lambda f: lambda X: jax.lax.map(jax.hessian(f), X, batch_size=1024)),
+        "jax, vmapped": Contender(lambda f: jax.vmap(jax.hessian(f))),
+        "jaxmatcalc": Contender(lambda f: jmc.batched(jmc.hessian(f))),
     },
     "diagonal": {
         BASELINE: Contender(dense_diagonal),

@@ -14,8 +14,10 @@ True
 """
 
 from jaxmatcalc import identities
+from jaxmatcalc.explain import Explanation, explain
 from jaxmatcalc.identities.verify import verify
 from jaxmatcalc.linear.block import BlockOperator
+from jaxmatcalc.linear.blockfactor import BlockFactored
 from jaxmatcalc.linear.constructors import (
     commutation,
     diagonal,
@@ -26,7 +28,10 @@ from jaxmatcalc.linear.constructors import (
     kronecker_sum,
     low_rank,
 )
+from jaxmatcalc.linear.definite import Inertia
+from jaxmatcalc.linear.factor import Factored
 from jaxmatcalc.linear.operator import LinearOperator
+from jaxmatcalc.linear.spectrum import EighResult
 from jaxmatcalc.linear.structure import Structure
 from jaxmatcalc.ops import (
     InvQuadLogdetResult,
@@ -66,7 +71,9 @@ from jaxmatcalc.ops import (
 )
 from jaxmatcalc.transforms import (
     CriticalPoint,
+    batched,
     critical_point,
+    derivative,
     directional_derivative,
     gauss_newton_operator,
     hessian,
@@ -124,6 +131,10 @@ __all__ = [
     "LinearOperator",
     "BlockOperator",
     "Structure",
+    "EighResult",
+    "Inertia",
+    "Factored",
+    "BlockFactored",
     "identity",
     "diagonal",
     "kronecker",
@@ -143,12 +154,16 @@ __all__ = [
     "value_grad_laplacian",
     "hvp",
     "directional_derivative",
+    "derivative",
     "gauss_newton_operator",
     "newton_direction",
+    "batched",
     "critical_point",
     "CriticalPoint",
     "rewrite",
     # evidence
+    "explain",
+    "Explanation",
     "identities",
     "verify",
 ]

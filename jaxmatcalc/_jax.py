@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax._src import core as _core
 from jax._src import source_info_util
 from jax.extend import core
 
@@ -40,9 +41,19 @@ _BODIES = {
 }
 
 
+def is_tracing(values: Sequence[Any]) -> bool:
+    """Whether a call with these values is part of a transformation: `jit`, `grad`, `vmap`."""
+    return not _core.trace_state_clean() or any(isinstance(v, _core.Tracer) for v in values)
+
+
 def trace(function: Callable[..., Any], *args: Any) -> tuple[Jaxpr, list[Any]]:
     """The program of a flat function at abstract or concrete arguments, and its constants."""
     return opened(jax.make_jaxpr(function)(*args))
+
+
+def varies_over_mesh(X: Any) -> bool:
+    """Whether an array is a part of one that is spread over a mesh, inside `shard_map`."""
+    return bool(jax.typeof(X).manual_axis_type.varying)
 
 
 def opened(closed: Any) -> tuple[Jaxpr, list[Any]]:
@@ -258,3 +269,23 @@ def programs(eqn: Eqn) -> Iterator[Jaxpr]:
         for inner in value if isinstance(value, tuple | list) else (value,):
             if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
                 yield opened(inner)[0]
+
+
+# Without one, a Cholesky factorisation cannot be lowered.
+MOSAIC_HAS_SQUARE_ROOTS = jax.__version_info__ >= (0, 12)
+
+
+def mosaic_interpreter() -> Any:
+    """What makes `plgpu.kernel` interpret a kernel; public since JAX 0.12."""
+    from jax._src.pallas.mosaic_gpu.interpret.params import InterpretGPUParams
+
+    return InterpretGPUParams()
+
+
+def gpu_capability() -> tuple[int, int] | None:
+    """The compute capability of the GPU that programs run on here, or None where there is none."""
+    if jax.default_backend() != "gpu":
+        return None
+    found = str(getattr(jax.devices()[0], "compute_capability", ""))  # of an NVIDIA GPU: "9.0"
+    major, dot, minor = found.partition(".")
+    return (int(major), int(minor)) if dot and major.isdigit() else (0, 0)

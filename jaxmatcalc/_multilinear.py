@@ -35,6 +35,7 @@ class Multilinear:
             which the function is linear and which is None.
         entered: whether an interpreter may run the program of `evaluate` in the primitive's place.
             It must then be linear step by step in every operand that may be a tangent.
+        compute: another program for the value of `evaluate`, which is compiled in its place.
 
     The parameters must be hashable.
     """
@@ -46,6 +47,7 @@ class Multilinear:
         differential: Callable[..., Array | None],
         transpose: Callable[..., Array],
         entered: bool = True,
+        compute: Callable[..., Array] | None = None,
     ):
         self.primitive = core.Primitive(name)
         self._evaluate = evaluate
@@ -55,11 +57,14 @@ class Multilinear:
         def program(*operands: Array, ranks: Ranks, params: Any) -> Array:
             return evaluate(*operands, **dict(params))
 
+        def compiled(*operands: Array, ranks: Ranks, params: Any) -> Array:
+            return (compute or evaluate)(*operands, **dict(params))
+
         if entered:
             self.primitive.program = program  # type: ignore[attr-defined]
-        self.primitive.def_impl(jax.jit(program, static_argnames=("ranks", "params")))
+        self.primitive.def_impl(jax.jit(compiled, static_argnames=("ranks", "params")))
         self.primitive.def_abstract_eval(functools.cache(_abstract(program)))
-        mlir.register_lowering(self.primitive, mlir.lower_fun(program, multiple_results=False))
+        mlir.register_lowering(self.primitive, mlir.lower_fun(compiled, multiple_results=False))
         ad.primitive_jvps[self.primitive] = self._jvp
         ad.primitive_transposes[self.primitive] = self._pullback
         batching.primitive_batchers[self.primitive] = self._batch

@@ -21,14 +21,20 @@ def _precision() -> lax.Precision | None:
     return lax.Precision.HIGHEST if chosen is None else None
 
 
+def current() -> str:
+    """The name of the precision that a product has here."""
+    chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return chosen or "highest"
+
+
 def einsum(*operands: Any, optimize: Any = "auto") -> jax.Array:
     """`jax.numpy.einsum`."""
     return jnp.einsum(*operands, optimize=optimize, precision=_precision())
 
 
-def matmul(A: jax.Array, B: jax.Array) -> jax.Array:
+def matmul(A: jax.Array, B: jax.Array, precision: str | None = None) -> jax.Array:
     """`jax.numpy.matmul`."""
-    return jnp.matmul(A, B, precision=_precision())
+    return jnp.matmul(A, B, precision=precision or _precision())
 
 
 def vdot(x: jax.Array, y: jax.Array) -> jax.Array:

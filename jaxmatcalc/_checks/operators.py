@@ -113,6 +113,35 @@ def tree_operand(
     )
 
 
+def tree_right_hand_sides(
+    operation: str, value: Any, tree: Any, shapes: Sequence[Shape], batch: Shape
+) -> tuple[list[jax.Array], bool]:
+    """The leaves of right-hand sides, after axes that count them; and whether they were flat."""
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    if hasattr(value, "shape") and np.shape(value)[-1:] == (sum(sizes),) != ((),):
+        flat = right_hand_sides(operation, value, (sum(sizes),), batch)
+        parts = jnp.split(flat, [int(n) for n in np.cumsum(sizes)[:-1]], axis=-1)
+        lead = flat.shape[:-1]
+        return [x.reshape(lead + s) for x, s in zip(parts, shapes, strict=True)], True
+    if jax.tree.structure(value) == tree:
+        found = jax.tree.leaves(value)
+        found = [array(operation, leaf, "each leaf of b") for leaf in found]
+        leads = {
+            x.shape[: x.ndim - len(s)] if x.shape[x.ndim - len(s) :] == s else None
+            for x, s in zip(found, shapes, strict=True)
+        }
+        lead = leads.pop() if len(leads) == 1 else None
+        if lead is not None and lead[: len(batch)] == batch:
+            return found, False
+        if lead == ():
+            return [jnp.broadcast_to(x, batch + x.shape) for x in found], False
+    raise ValueError(
+        f"`{operation}` of a factored operator needs a pytree {tree} with leaves of shapes "
+        f"{list(shapes)}, or flat arrays ({sum(sizes)},), after the same axes for every leaf; "
+        f"got {jax.tree.map(jnp.shape, value)}."
+    )
+
+
 def zero_block(index: int) -> ValueError:
     """The error for a leaf that a block operator maps to zero."""
     return ValueError(

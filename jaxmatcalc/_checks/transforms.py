@@ -36,6 +36,18 @@ def differentiable(operation: str, value: Any, holomorphic: bool) -> jax.Array:
     return x
 
 
+def cell(operation: str, value: Any, name: str) -> jax.Array:
+    """``value`` as a scalar, column vector or matrix that can be differentiated."""
+    x = array(operation, value, name)
+    _differentiable_dtype(operation, x.dtype, False, "arguments and results")
+    if x.ndim > 2:
+        raise ValueError(
+            f"`{operation}` needs {name} to be a scalar, a vector or a matrix, of at most two "
+            f"axes; got shape {x.shape}."
+        )
+    return x
+
+
 def differentiable_results(operation: str, avals: Sequence[Any], holomorphic: bool) -> None:
     """Results are of a dtype that can be differentiated."""
     for aval in avals:
@@ -143,12 +155,23 @@ def orders(operation: str, value: Any) -> tuple[int, ...]:
     return tuple(map(int, given))
 
 
-def square_argument(operation: str, value: Any) -> None:
-    """The differentiated argument is one square matrix."""
-    leaves = jax.tree.leaves(value)
-    shapes = [jnp.shape(leaf) for leaf in leaves]
-    if not isinstance(value, jax.Array) or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1]:
+def symmetric_leaves(
+    operation: str, value: Any, tree: Any, shapes: Sequence[Any]
+) -> tuple[bool, ...]:
+    """Which leaves of a pytree are symmetric matrices, from True, False or a pytree of these."""
+    try:
+        like = jax.tree.unflatten(tree, range(len(shapes)))
+        found: tuple[Any, ...] = tuple(jax.tree.leaves(jax.tree.broadcast(value, like)))
+    except ValueError:
+        found = (None,)
+    if not all(isinstance(leaf, bool) for leaf in found):
         raise ValueError(
-            f"`{operation}` with symmetric=True needs one argument, a matrix (n, n); "
-            f"got {f'shape {shapes[0]}' if isinstance(value, jax.Array) else type(value).__name__}."
+            f"`{operation}` needs symmetric to be True, False, or a pytree of these like the "
+            f"argument; got {value!r}."
         )
+    for only, shape in zip(found, shapes, strict=True):
+        if only and (len(shape) != 2 or shape[0] != shape[1]):
+            raise ValueError(
+                f"`{operation}` with symmetric=True needs matrices (n, n); got shape {shape}."
+            )
+    return found

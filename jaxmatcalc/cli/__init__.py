@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import jaxmatcalc as jmc
 
-COMMANDS = ("demo", "verify", "identities", "info")
+COMMANDS = ("demo", "explain", "verify", "identities", "bench", "info")
 
 
 class Parser(argparse.ArgumentParser):

@@ -136,7 +136,7 @@ def _in_columns(program: _Program, formed: bool, fallbacks: Sequence[str]) -> De
     ends = np.cumsum(sizes)
     rows = [np.eye(ends[-1])[e - n : e] for n, e in zip(sizes, ends, strict=True)]
     bases = [
-        jnp.asarray(r.reshape(*s.shape, -1), s.dtype)
+        jnp.asarray(r.reshape(*s.shape, ends[-1]), s.dtype)
         for r, s in zip(rows, program.seeds, strict=True)
     ]
 

@@ -31,13 +31,13 @@ def run_by_direction(eqn: Any, operands: Sequence[Value], summed: bool) -> list[
         still = _jax.bind(eqn, [_still(o) for o in operands])
     inputs = directions(operands)
     images = {k: _images(eqn, operands, k, math.prod(s), moved) for k, s in inputs.items()}
-    degrees = _degrees(eqn, [_degree(o) for o in operands])
+    found = degrees(eqn, [degree(o) for o in operands])
     results: list[Value] = []
     for place, v in enumerate(eqn.outvars):
-        aval, degree = v.aval, degrees[place]
+        aval = v.aval
         if not moved[place]:
             results.append((Second if lifted[place] else Known).full(still[place]))
-        elif summed and degree == 2:
+        elif summed and found[place] == 2:
             total = still[place] if lifted[place] else jnp.zeros(aval.shape, aval.dtype)
             results.append(
                 Second.full(sum((jnp.sum(i[place], -1) for i in images.values()), total))
@@ -100,11 +100,12 @@ def _term(array: Any, out_shape: Sequence[int], in_shape: Sequence[int]) -> Term
 _PRODUCTS = frozenset({"mul", "dot_general", "conv_general_dilated"})
 
 
-def _degree(value: Value) -> int:
+def degree(value: Value) -> int:
+    """The degree in v of a value."""
     return 1 if isinstance(value, Tangent) else 2 if isinstance(value, Second) else 0
 
 
-def _degrees(eqn: Any, given: list[int]) -> list[int]:
+def degrees(eqn: Any, given: list[int]) -> list[int]:
     """The degree in v of each result of an equation, from those of its operands."""
     name, params = eqn.primitive.name, eqn.params
     if name in _PRODUCTS or params.keys() == {"ranks", "params"}:  # those are of `_multilinear`
@@ -138,11 +139,11 @@ def _looped(body: Any, given: list[int], first: int, last: int) -> list[int]:
 def _through(body: Any, given: Sequence[int]) -> list[int]:
     """The degrees of a program's results."""
     jaxpr, _ = _jax.opened(body)
-    degrees = dict(zip(jaxpr.invars, given, strict=True))
+    known = dict(zip(jaxpr.invars, given, strict=True))
 
     def read(atom: Any) -> int:
-        return 0 if isinstance(atom, _jax.Literal) else degrees.get(atom, 0)
+        return 0 if isinstance(atom, _jax.Literal) else known.get(atom, 0)
 
     for eqn in jaxpr.eqns:
-        degrees.update(zip(eqn.outvars, _degrees(eqn, list(map(read, eqn.invars))), strict=True))
+        known.update(zip(eqn.outvars, degrees(eqn, list(map(read, eqn.invars))), strict=True))
     return list(map(read, jaxpr.outvars))

@@ -23,7 +23,8 @@ from jaxmatcalc.interpret.matching import Entry, Function, Site, Variant
 linalg = jnp.linalg
 
 
-def _only(*variants: Variant) -> Callable[[Site], Iterable[Variant]]:
+def only(*variants: Variant) -> Callable[[Site], Iterable[Variant]]:
+    """These variants at every call."""
     return lambda site: variants
 
 
@@ -117,17 +118,17 @@ def _upper_cholesky(X: Any) -> jax.Array:
     return jnp.conj(jnp.swapaxes(ops.cholesky(X), -1, -2))
 
 
-def _eigenvalues_only(reference: Function) -> Variant:
+def _eigenvaluesonly(reference: Function) -> Variant:
     """A decomposition whose eigenvectors are not used."""
     return Variant(reference, lambda X: (ops.eigvalsh(X), None), without=(1,))
 
 
-_EIGH = [_eigenvalues_only(functools.partial(linalg.eigh, UPLO=side)) for side in "LU"]
+_EIGH = [_eigenvaluesonly(functools.partial(linalg.eigh, UPLO=side)) for side in "LU"]
 _EIGVALSH = [Variant(functools.partial(linalg.eigvalsh, UPLO=s), ops.eigvalsh) for s in "LU"]
 _SCIPY_EIGH = [
     Variant(functools.partial(jsl.eigh, lower=lower, eigvals_only=True), ops.eigvalsh)
     for lower in (True, False)
-] + [_eigenvalues_only(functools.partial(jsl.eigh, lower=lower)) for lower in (True, False)]
+] + [_eigenvaluesonly(functools.partial(jsl.eigh, lower=lower)) for lower in (True, False)]
 
 
 # --- norms and traces -----------------------------------------------------------------------------
@@ -268,51 +269,29 @@ _CHOLESKY = [
     ),
 ]
 
-
-def _diagonal(L: Any) -> Any:
-    return jnp.diagonal(L, axis1=-2, axis2=-1)
-
-
-_DIAGONAL = [Variant(reference, reference) for reference in (jnp.diagonal, _diagonal)]
-_CHO_SOLVE = [
-    Variant(
-        functools.partial(lambda lower, c, b: jsl.cho_solve((c, lower), b), lower),
-        functools.partial(ops.solve, assume_a="pos"),
-        lower=lower,
-    )
-    for lower in (True, False)
-]
-
 # fmt: off
 LIBRARY: dict[str, Entry] = {
-    "slogdet": Entry(("jnp.linalg.slogdet",), ("slogdet",), (2,), _only(*_SLOGDET)),
+    "slogdet": Entry(("jnp.linalg.slogdet",), ("slogdet",), (2,), only(*_SLOGDET)),
     "det": Entry(("jnp.linalg.det", "jax.scipy.linalg.det"), ("det",), (2,),
-                 _only(Variant(linalg.det, ops.det))),
+                 only(Variant(linalg.det, ops.det))),
     "inv": Entry(("jnp.linalg.inv", "jax.scipy.linalg.inv"), ("inv",), (2,),
-                 _only(Variant(linalg.inv, ops.inv))),
+                 only(Variant(linalg.inv, ops.inv))),
     "solve": Entry(("jnp.linalg.solve", "jax.scipy.linalg.solve"), ("solve",), (2, 1),
                    _solves(Variant(linalg.solve, ops.solve, _inverse_times))),
     "_solve": Entry(("jax.scipy.linalg.solve",), ("solve",), (2, 1), _solves(*_POSITIVE)),
     "_pinv": Entry(("jnp.linalg.pinv",), ("pinv",), (0, 0), _pinv, square=False),
-    "cholesky": Entry(("jnp.linalg.cholesky",), ("cholesky",), (2,), _only(*_CHOLESKY)),
-    "eigvalsh": Entry(("jnp.linalg.eigvalsh",), ("eigvalsh",), (2,), _only(*_EIGVALSH)),
-    "eigh": Entry(("jnp.linalg.eigh",), ("eigvalsh",), (2,), _only(*_EIGH)),
-    "_eigh": Entry(("jax.scipy.linalg.eigh",), ("eigvalsh",), (2,), _only(*_SCIPY_EIGH)),
+    "cholesky": Entry(("jnp.linalg.cholesky",), ("cholesky",), (2,), only(*_CHOLESKY)),
+    "eigvalsh": Entry(("jnp.linalg.eigvalsh",), ("eigvalsh",), (2,), only(*_EIGVALSH)),
+    "eigh": Entry(("jnp.linalg.eigh",), ("eigvalsh",), (2,), only(*_EIGH)),
+    "_eigh": Entry(("jax.scipy.linalg.eigh",), ("eigvalsh",), (2,), only(*_SCIPY_EIGH)),
     "norm": Entry(("jnp.linalg.norm", "jnp.linalg.matrix_norm"),
                   ("frobenius_norm", "squared_frobenius_norm", "nuclear_norm", "spectral_norm"),
                   (0,), _norms, square=False),
     "trace": Entry(("jnp.trace", "jnp.linalg.trace"), ("trace",), (2, 0), _traces, square=False),
     "kron": Entry(("jnp.kron",), ("kron",), (0, 0), _krons, square=False),
     "matrix_power": Entry(("jnp.linalg.matrix_power",), ("matrix_power",), (2,), _powers),
-    "expm": Entry(("jax.scipy.linalg.expm",), ("expm",), (2,), _only(Variant(jsl.expm, ops.expm))),
+    "expm": Entry(("jax.scipy.linalg.expm",), ("expm",), (2,), only(Variant(jsl.expm, ops.expm))),
     "_sqrtm": Entry(("jax.scipy.linalg.sqrtm",), ("sqrtm",), (2,),
-                    _only(Variant(jsl.sqrtm, _complex_root))),
-}
-
-# Calls that mean something here only with a Cholesky factor: solving with it, and its diagonal.
-PARTNERS: dict[str, Entry] = {
-    "_cho_solve": Entry(("jax.scipy.linalg.cho_solve",), ("solve",), (2, 1), _only(*_CHO_SOLVE)),
-    "diagonal": Entry(("jnp.diagonal",), ("logdet",), (2,), _only(*_DIAGONAL)),
-    "_diag": Entry(("jnp.diag",), ("logdet",), (2,), _only(Variant(jnp.diag, _diagonal))),
+                    only(Variant(jsl.sqrtm, _complex_root))),
 }
 # fmt: on

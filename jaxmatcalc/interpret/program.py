@@ -80,4 +80,4 @@ class Program:
             return list(grads), [value, *aux]
 
         grads, (value, *aux), blocks = forward(gradient, self.args, formed)
-        return value, grads, aux, blocks
+        return _jax.retyped(value, self.out_avals[0]), grads, aux, blocks

@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxmatcalc import _jax, ops
-from jaxmatcalc._precision import matmul
-from jaxmatcalc.interpret.library import LIBRARY, PARTNERS
+from jaxmatcalc._precision import matmul, vdot
+from jaxmatcalc.interpret.library import LIBRARY
 from jaxmatcalc.interpret.matching import Found, call_name, match
+from jaxmatcalc.interpret.partners import PARTNERS
 
 Function = Callable[..., Any]
 
@@ -186,8 +187,8 @@ class _Note:
 
     Attributes:
         step: "norm", "factor", "diagonal" or "log": of a norm, a Cholesky factor, its diagonal and
-            the logarithm of that.
-        source: gives the square of the norm, or the matrix that was factored.
+            the logarithm of that; "half" or "squares": of z = L⁻¹ b with the factor, and z².
+        source: gives the square of the norm, the matrix that was factored, or ‖z‖² = bᵀ A⁻¹ b.
         lower: whether the factor is the lower one.
         leading: whether the matrix has its rows and columns last.
     """
@@ -217,8 +218,8 @@ def _as_noted(
     """An equation that completes what earlier ones began, or None.
 
     ‖X‖² is not taken through ‖X‖, which has no second derivative at 0. Solving with a Cholesky
-    factor, and the sum of the logarithms of its diagonal, are the solution and half the
-    log-determinant of the matrix: no derivative goes through the factor.
+    factor, ‖L⁻¹ b‖² and the sum of the logarithms of its diagonal are the solution, bᵀ A⁻¹ b and
+    half the log-determinant of the matrix: no derivative goes through the factor.
     """
     first = None if not eqn.invars or isinstance(eqn.invars[0], _jax.Literal) else eqn.invars[0]
     note = notes.get(first)
@@ -236,8 +237,18 @@ def _as_noted(
                 return None
             solve = _inverse_times if explicit else functools.partial(ops.solve, assume_a="pos")
             return found.placed(solve)(note.source(), jnp.asarray(values[1]))
+        if call_name(eqn) == "_solve_triangular":
+            b = jnp.asarray(values[1])
+            if found.variant.lower is note.lower and not (found.levels or jnp.iscomplexobj(b)):
+                quadratic = functools.partial(_quadratic, note.source, b, explicit)
+                notes[eqn.outvars[0]] = _Note("half", quadratic)
+            return None
         if found.leading and note.leading and not jnp.iscomplexobj(values[0]):
             notes[eqn.outvars[0]] = _Note("diagonal", note.source)
+    elif note.step == "half" and _is_square(eqn):
+        notes[eqn.outvars[0]] = _Note("squares", note.source)
+    elif note.step in ("half", "squares") and _sums_all(eqn, note.step == "half"):
+        return [note.source()]
     elif note.step == "diagonal" and name == "log":
         notes[eqn.outvars[0]] = _Note("log", note.source)
     elif note.step == "log" and name == "reduce_sum":
@@ -250,6 +261,25 @@ def _as_noted(
 
 def _inverse_times(A: Any, B: Any) -> jax.Array:
     return matmul(ops.inv(A, assume_a="pos"), B)
+
+
+def _quadratic(source: Callable[[], Any], b: Any, explicit: bool) -> jax.Array:
+    """bᵀ A⁻¹ b; of the columns of a matrix b the sum."""
+    A = source()
+    if explicit:
+        return vdot(b, _inverse_times(A, b))
+    if b.ndim == 1:
+        return ops.inv_quad(A, b, assume_a="pos")
+    return vdot(b, ops.solve(A, b, assume_a="pos"))
+
+
+def _sums_all(eqn: Any, squared: bool) -> bool:
+    """Whether an equation sums all entries, or the squares of all as a product with itself."""
+    if not squared:
+        return eqn.primitive.name == "reduce_sum" and not eqn.outvars[0].aval.shape
+    if eqn.primitive.name != "dot_general" or eqn.invars[0] is not eqn.invars[1]:
+        return False
+    return eqn.invars[0].aval.ndim == 1 and not eqn.outvars[0].aval.shape
 
 
 def _is_square(eqn: Any) -> bool:

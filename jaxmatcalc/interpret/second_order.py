@@ -10,7 +10,7 @@ formed, and an input that an output does not depend on is never pushed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from jaxmatcalc import _jax
 from jaxmatcalc.interpret.births import Second, bilinear, born
 from jaxmatcalc.interpret.directions import directions, run_by_direction, zero_like
 from jaxmatcalc.interpret.known import run
+from jaxmatcalc.interpret.loops import loop
 from jaxmatcalc.interpret.memory import remembering
 from jaxmatcalc.interpret.program import Program
 from jaxmatcalc.interpret.rules import RULES, Value
@@ -92,7 +93,8 @@ def _second_order(program: Program, summed: bool, first: bool) -> SecondOrder:
     wanted = [True] * known + [first] * count + [True] * count
     with remembering():
         results = walk.run(jaxpr, consts, [*map(Known.full, primals), *seeds], wanted)
-    values = [r.value() for r in results[:known]]
+    values = [jnp.asarray(r.value()) for r in results[:known]]
+    values[:count] = map(_jax.retyped, values, program.out_avals)
     firsts, seconds = results[known : known + count], results[known + count :]
 
     def rows(tangents: Sequence[Value]) -> list[list[Any]]:
@@ -103,7 +105,10 @@ def _second_order(program: Program, summed: bool, first: bool) -> SecondOrder:
 
     # a result that is of lower degree than it may be is zero
     formed = (
-        [s.value() if isinstance(s, Known) else jnp.zeros(s.shape, s.dtype) for s in seconds]
+        [
+            jnp.asarray(s.value()) if isinstance(s, Known) else jnp.zeros(s.shape, s.dtype)
+            for s in seconds
+        ]
         if summed
         else rows(seconds)
     )
@@ -206,9 +211,31 @@ class _Walk:
                     joined = results[0]
                     self._joined[id(joined)] = joined, operands, eqn.params["dimension"]
                 return results
+        if eqn.primitive.name in ("scan", "while"):
+            looped = loop(eqn, operands, self.summed, self._looked, self._inside(eqn))
+            if looped is not None:
+                return looped
         if directions(operands):
             self.fallbacks.append(placed(eqn.primitive.name, eqn))
         return run_by_direction(eqn, operands, self.summed)
+
+    def _looked(self, jaxpr: Any, consts: Sequence[Any], operands: Sequence[Value]) -> list[Any]:
+        """The results of a loop's body for their form: nothing that it notes is kept."""
+        with remembering():
+            return _Walk(self.summed).run(jaxpr, consts, operands)
+
+    def _inside(self, eqn: Any) -> Callable[..., list[Any]]:
+        """The walk for the body of a loop, which shares no result with what is outside of it."""
+
+        def run(jaxpr: Any, consts: Sequence[Any], operands: Sequence[Value]) -> list[Any]:
+            inner = _Walk(self.summed)
+            with remembering():
+                results = inner.run(jaxpr, consts, operands)
+            found = [n if "(" in n else placed(n, eqn) for n in inner.fallbacks]
+            self.fallbacks.extend(n for n in found if n not in self.fallbacks)
+            return results
+
+        return run
 
     def _product(self, eqn: Any, rule: Any, operands: Sequence[Any]) -> Tangent:
         """A product of a tangent, made ready for it, and a known array."""

@@ -96,31 +96,56 @@ def _together(terms: tuple[Term, ...], dtype: Any) -> tuple[Term, ...]:
 
     That is done where one of them fills this array already, or where they are many.
     """
-    shared = set.intersection(
-        *(
-            {(a, b) for a, g in enumerate(t.out) for b, h in enumerate(t.in_) if g and g == h}
-            for t in terms
-        )
-    )
-    kept = {b: a for a, b in shared if not any(b == d and c < a for c, d in shared)}
+    pairs = shared(terms)
     first = terms[0]
-    rest = [b for b in range(len(first.in_)) if b not in kept]
+    rest = [b for b in range(len(first.in_)) if b not in {b for _, b in pairs}]
     size = math.prod(shape(first.out)) * math.prod(extent(first.in_[b]) for b in rest)
     held = sum(t.size for t in terms)
     full = any(f.size >= size for t in terms for f in t.factors)
     if not full and not (len(terms) > _MANY_TERMS and size <= 16 * held):
         return merge(terms)
-    array = sum(
-        dense(Term(t.factors, (*(t.in_[b] for b in rest), *t.out), ()), dtype) for t in terms
+    return (spread(over(terms, pairs, dtype), pairs, shape(first.out), shape(first.in_)),)
+
+
+# Pairs of an axis of the output and an axis of the input on which the two are the same
+Shared = frozenset[tuple[int, int]]
+
+
+def shared(terms: Sequence[Term]) -> Shared:
+    """The axes of the input that are axes of the output in all terms, each with the first such."""
+    found = set.intersection(
+        *(
+            {(a, b) for a, g in enumerate(t.out) for b, h in enumerate(t.in_) if g and g == h}
+            for t in terms
+        )
     )
-    out = fresh(shape(first.out))
-    new = fresh(extent(first.in_[b]) for b in rest)
-    in_ = [out[kept[b]] if b in kept else () for b in range(len(first.in_))]
-    for b, group in zip(rest, new, strict=True):
-        in_[b] = group
-    labels = flat(new) + flat(out)
-    array = jnp.reshape(array, [k.size for k in labels])
-    return (Term((Factor(array, labels),), out, tuple(in_)),)
+    return frozenset((a, b) for a, b in found if not any(b == d and c < a for c, d in found))
+
+
+def over(terms: Sequence[Term], pairs: Shared, dtype: Any, lead: int = 0) -> Any:
+    """The sum of terms as an array over the output and the axes of the input that are not shared.
+
+    The first `lead` axes of the output come first, then those of the input, then the others.
+    """
+    kept = {b for _, b in pairs}
+
+    def groups(t: Term) -> tuple[Group, ...]:
+        free = (g for b, g in enumerate(t.in_) if b not in kept)
+        return (*t.out[:lead], *free, *t.out[lead:])
+
+    return sum(dense(Term(t.factors, groups(t), ()), dtype) for t in terms)
+
+
+def spread(
+    array: Any, pairs: Shared, out_shape: Sequence[int], in_shape: Sequence[int], lead: int = 0
+) -> Term:
+    """The term of such an array; the axes of `pairs` are counted after the first `lead`."""
+    out = fresh(out_shape)
+    kept = {b: out[a + lead] for a, b in pairs}
+    in_ = tuple(kept.get(b, group) for b, group in enumerate(fresh(in_shape)))
+    free = flat(group for b, group in enumerate(in_) if b not in kept)
+    labels = flat(out[:lead]) + free + flat(out[lead:])
+    return Term((Factor(jnp.reshape(array, [k.size for k in labels]), labels),), out, in_)
 
 
 def clusters(factors: Iterable[Factor], kept: Iterable[Label]) -> list[list[Factor]]:

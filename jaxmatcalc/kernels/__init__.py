@@ -1,30 +1,120 @@
-"""Fast ways to compute a value on one kind of hardware: one file an operation, and the choice.
+"""Fast ways to compute a value on one kind of hardware, and the choice among them.
 
-A kernel takes leading batch axes and is never differentiated. It is chosen only where a measurement
-shows that it beats the library, which otherwise stays.
+A kernel takes leading batch axes and is never differentiated. It is chosen where a measurement, or
+on an accelerator what the compiler reports, shows that it beats the library, which otherwise stays.
+The bodies are those of `lanes`; `xla` runs them on a CPU, and `pallas` on accelerators.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxmatcalc.kernels import lu
+from jaxmatcalc import _checks
+from jaxmatcalc.kernels import lanes, pallas, xla
+from jaxmatcalc.kernels.pallas import refusal
 
-Kernel = Callable[[jax.Array], jax.Array]
+Kernel = Callable[..., list[jax.Array]]
+Body = Callable[..., Any]
+Runner = Callable[..., list[jax.Array]]
 
-_CPU: dict[str, tuple[Kernel, Callable[[tuple[int, ...], DTypeLike], bool]]] = {
-    "pivots": (lu.pivots, lu.wins),
-    "inverse": (lu.inverse, lu.wins),
+_BODIES: dict[str, Body] = {
+    body.__name__: body
+    for body in (
+        lanes.lu_pivots,
+        lanes.lu_pivots_inverse,
+        lanes.lu_solve,
+        lanes.cholesky_roots,
+        lanes.cholesky_roots_inverse,
+        lanes.cholesky_solve,
+    )
 }
 
+# On a CPU: below so many matrices a library call for each costs no more; of more rows the unrolled
+# elimination takes seconds to compile.
+_FEWEST = 256
+_LARGEST = 8
 
-def select(operation: str, shape: tuple[int, ...], dtype: DTypeLike) -> Kernel | None:
-    """The kernel for an operation on a CPU at a shape and dtype; None where the library stays."""
-    if math.prod(shape) == 0 or operation not in _CPU:
-        return None
-    kernel, wins = _CPU[operation]
-    return kernel if wins(shape, dtype) else None
+
+def select(
+    operation: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    implementation: str | None = None,
+    columns: int = 0,
+) -> dict[str, Kernel]:
+    """The kernels for matrices (..., n, n) by platform; where none is named the library stays.
+
+    Args:
+        operation: the name of a body of `lanes`.
+        shape: of the matrices, with all batch axes.
+        dtype: of the matrices.
+        implementation: None, whatever is fastest; "xla", no Pallas kernel; "pallas", nothing else.
+        columns: the number of right-hand sides.
+
+    Raises:
+        ValueError: implementation is "pallas" and no platform has such a kernel.
+    """
+    n, batch = shape[-1], math.prod(shape[:-2])
+    if batch == 0 or n == 0:
+        return {}
+    found = {}
+    runs = functools.partial(_kernel, operation)
+    if implementation != "pallas" and on_cpu(operation, shape, dtype, columns):
+        found["cpu"] = runs(xla.run_in_blocks)
+    if implementation == "xla" or (implementation is None and batch < _FEWEST):
+        return found
+    reasons = {p: refusal(p, operation, n, dtype) for p in pallas.PLATFORMS}
+    if implementation == "pallas" and all(reasons.values()):
+        _checks.no_kernel([reason for reason in reasons.values() if reason])
+    for platform, reason in reasons.items():
+        if reason is None:
+            found[platform] = runs(_innermost(pallas.run))
+    return found
+
+
+def on_cpu(operation: str, shape: tuple[int, ...], dtype: DTypeLike, columns: int = 0) -> bool:
+    """Whether a lane-wise body was measured to beat the library on a CPU."""
+    n, batch = shape[-1], math.prod(shape[:-2])
+    real = jnp.issubdtype(dtype, jnp.floating)
+    return operation in _BODIES and real and 0 < max(n, columns) <= _LARGEST and batch >= _FEWEST
+
+
+def may_solve(n: int, dtype: DTypeLike) -> bool:
+    """Whether a batch of systems in n unknowns may be solved by a kernel, on some platform."""
+    return 0 < n <= 2 * _LARGEST and bool(jnp.issubdtype(dtype, jnp.floating))
+
+
+def _kernel(operation: str, run: Runner) -> Kernel:
+    """A runner, of arrays (matrices, rows, columns), of a body as a function of many batch axes."""
+
+    def kernel(*arrays: jax.Array) -> list[jax.Array]:
+        batch, n = arrays[0].shape[:-2], arrays[0].shape[-1]
+        flat = [X.reshape(-1, *X.shape[-2:]) for X in arrays]
+        results = run(_BODIES[operation], _shapes(operation, n, arrays[-1].shape[-1]), *flat)
+        return [Y.reshape(*batch, *Y.shape[1:]) for Y in results]
+
+    return kernel
+
+
+def _innermost(run: Runner) -> Runner:
+    """A runner of arrays (rows, columns, matrices) as one of arrays (matrices, rows, columns)."""
+
+    def moved(body: Body, outs: Sequence[tuple[int, int]], *arrays: jax.Array) -> list[jax.Array]:
+        results = run(body, outs, *(jnp.moveaxis(X, 0, -1) for X in arrays))
+        return [jnp.moveaxis(Y, -1, 0) for Y in results]
+
+    return moved
+
+
+def _shapes(operation: str, n: int, columns: int) -> list[tuple[int, int]]:
+    """Rows and columns of what a body returns."""
+    if operation.endswith("_solve"):
+        return [(n, columns)]
+    return [(1, n), (n, n)] if operation.endswith("_inverse") else [(1, n)]

@@ -10,15 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc import _checks
-from jaxmatcalc.linear import blockwise
+from jaxmatcalc.linear import blockdense, blockfactor, blockwise, interchange
 from jaxmatcalc.linear.arithmetic import compiled
-from jaxmatcalc.linear.blockgrid import BlockGrid
+from jaxmatcalc.linear.blockfactor import BlockFactored
+from jaxmatcalc.linear.blockspectrum import BlockSpectrum
 from jaxmatcalc.linear.constructors import identity
 from jaxmatcalc.linear.operator import LinearOperator
 
 
 @jax.tree_util.register_pytree_node_class
-class BlockOperator(BlockGrid):
+class BlockOperator(BlockSpectrum):
     """A linear map between pytrees of arrays: a `LinearOperator` for each pair of leaves.
 
     (A x)ᵢ = Σⱼ Aᵢⱼ xⱼ. It is what `hessian_operator` and `jacobian_operator` return for pytree
@@ -141,10 +142,29 @@ class BlockOperator(BlockGrid):
 
     def as_matrix(self) -> jax.Array:
         """The 2-D array on flat vectors in the order of `ravel_pytree`."""
-        return compiled(blockwise.matrix)((), self)
+        return compiled(blockdense.matrix)((), self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.as_matrix(), dtype)
+
+    def to_lineax(self, assume_a: str = "gen") -> Any:
+        """The operator for lineax, on pytrees like the argument.
+
+        Blocks that are diagonal, with none beside them, become a `lineax.DiagonalLinearOperator`,
+        and any others a `lineax.FunctionLinearOperator` of products, with nothing formed.
+
+        Args:
+            assume_a: as in `LinearOperator.to_lineax`.
+
+        Returns:
+            A `lineax.AbstractLinearOperator`.
+
+        Raises:
+            ImportError: lineax is not installed; the extra `lineax` brings it.
+            ValueError: the operator has batch axes, or `assume_a` is not known.
+        """
+        _checks.assumption("to_lineax", assume_a)
+        return interchange.blocks_to_lineax(self, assume_a)
 
     def diagonal(self) -> Any:
         """The diagonal of the matrix, as a pytree like the argument."""
@@ -158,7 +178,9 @@ class BlockOperator(BlockGrid):
         traces = [row[k].trace().astype(self.dtype) for k, row in enumerate(self.rows)]
         return sum(traces, jnp.zeros((), self.dtype))
 
-    def solve(self, b: Any, method: str | None = None, assume_a: str = "gen") -> Any:
+    def solve(
+        self, b: Any, method: str | None = None, symmetric: Any = False, assume_a: str = "gen"
+    ) -> Any:
         """The x with ``A @ x = b``.
 
         Args:
@@ -166,6 +188,9 @@ class BlockOperator(BlockGrid):
             method: None chooses by structure; `structure.method` says which. "blocks" and
                 "eliminate" go by blocks, "dense" forms the matrix, "cg" (for a positive definite
                 operator), "gmres" and "bicgstab" iterate.
+            symmetric: which leaves of b and x are symmetric matrices: True, False, or a pytree of
+                these like the argument. A maps such to such there; commutations drop out of the
+                blocks on the diagonal, and A need not be invertible on other matrices.
             assume_a: "gen", or "sym" or "pos" where A is symmetric (Hermitian), or positive
                 definite too.
 
@@ -183,8 +208,27 @@ class BlockOperator(BlockGrid):
         _checks.square_blocks("solve", self._is_square)
         _checks.assumption("solve", assume_a)
         bs, is_flat = self._operand("solve", b, self.out_tree, self.out_shapes)
-        xs = compiled(blockwise.solve)((method, assume_a), self, bs)
+        which = _checks.symmetric_leaves("solve", symmetric, self.in_tree, self.in_shapes)
+        xs = compiled(blockwise.solve)((method, assume_a, which), self, bs)
         return self._result(xs, self.in_tree, is_flat)
+
+    def factor(self, method: str | None = None, assume_a: str = "gen") -> BlockFactored:
+        """The operator with its factorisations done, for many solves.
+
+        Args:
+            method: as in `solve`.
+            assume_a: as in `solve`.
+
+        Returns:
+            A `BlockFactored`, a pytree with the methods `solve`, `logdet` and `inv_quad`, none of
+            which factors again.
+
+        Raises:
+            ValueError: as for `solve`.
+        """
+        _checks.square_blocks("factor", self._is_square)
+        _checks.assumption("factor", assume_a)
+        return compiled(blockfactor.factored)((method, assume_a), self)
 
     def inv(self, method: str | None = None, assume_a: str = "gen") -> BlockOperator:
         """The inverse: structured where a block stands alone, formed where blocks are coupled."""

@@ -17,6 +17,7 @@ import numpy as np
 from jax import lax
 
 from jaxmatcalc._precision import einsum
+from jaxmatcalc.linear import pairwise
 from jaxmatcalc.linear.term import (
     Array,
     Factor,
@@ -138,9 +139,12 @@ def contract(factors: Sequence[Factor], result: Group) -> Array:
     if len(factors) == 1 and set(only.labels) == set(result) and not _repeats(only.labels):
         return _transposed(jnp.asarray(only.array), [only.labels.index(k) for k in result])
     dtype = common_dtype(factors)
+    factors = _absorbed(factors)
+    if len(factors) == 2 and not any(_repeats(f.labels) for f in factors):
+        return pairwise.product(factors[0], factors[1], result, dtype)
     number: dict[Label, int] = {}
     operands: list[Any] = []
-    for f in _absorbed(factors):
+    for f in factors:
         operands.append(jnp.asarray(f.array, dtype))
         operands.append([number.setdefault(k, len(number)) for k in f.labels])
     return einsum(*operands, [number[k] for k in result])
@@ -190,11 +194,7 @@ def _absorbed(factors: Sequence[Factor]) -> list[Factor]:
             position += 1
             continue
         host = remaining[place]
-        order = [weight.labels.index(k) for k in host.labels if k in weight.labels]
-        spread = [k.size if k in weight.labels else 1 for k in host.labels]
-        common = common_dtype([host, weight])
-        weights = jnp.transpose(jnp.asarray(weight.array, common), order)
-        array = jnp.asarray(host.array, common) * weights.reshape(spread)
+        array = pairwise.product(host, weight, host.labels, common_dtype([host, weight]))
         remaining[place] = Factor(array, host.labels)
         del remaining[position]
     return remaining

@@ -18,7 +18,24 @@ if TYPE_CHECKING:
 
 
 class Inertia(NamedTuple):
-    """How many eigenvalues are positive, negative and zero."""
+    """How many eigenvalues of a symmetric (Hermitian) operator have which sign.
+
+    In = (#{λᵢ > τ}, #{λᵢ < -τ}, #{|λᵢ| ≤ τ}), with τ = rtol · maxᵢ |λᵢ|. It is what
+    `LinearOperator.inertia` and `BlockOperator.inertia` return.
+
+    Attributes:
+        positive: integer array without axes, or of the operator's `batch_shape`.
+        negative: the same.
+        zero: the same.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> signs = jmc.diagonal(jnp.array([2.0, -1.0, 0.0, 5.0])).inertia()
+        >>> isinstance(signs, jmc.Inertia), signs.positive.item(), signs.zero.item()
+        (True, 2, 1)
+
+    Source: Horn and Johnson, Matrix Analysis (2013), section 4.5.
+    """
 
     positive: jax.Array
     negative: jax.Array
@@ -28,19 +45,20 @@ class Inertia(NamedTuple):
 def inertia(op: TermSum, rtol: float | None) -> Inertia:
     """The signs of the eigenvalues, counted."""
     order = math.prod(op.in_shape)
-    if not op.terms or order == 0:
-        zero = jnp.zeros((), int)
-        return Inertia(zero, zero, zero + order)
-    w = eigen.eigenvalues(op.terms, op.dtype)
-    threshold = _rounding(op, rtol) * jnp.max(jnp.abs(w))
+    w = eigen.eigenvalues(op.terms, op.dtype) if op.terms and order else jnp.zeros(order)
+    return counted(w, rounding(order, op.dtype, rtol))
+
+
+def counted(w: Array, rtol: float) -> Inertia:
+    """The signs of eigenvalues, counted."""
+    threshold = rtol * jnp.max(jnp.abs(w), initial=0)
     counts = (jnp.sum(w > threshold), jnp.sum(w < -threshold), jnp.sum(jnp.abs(w) <= threshold))
     return Inertia(*counts)
 
 
-def _rounding(op: TermSum, rtol: float | None = None) -> float:
+def rounding(order: int, dtype: Any, rtol: float | None = None) -> float:
     """What an eigenvalue may be off by, relative to the largest."""
-    order = math.prod(op.in_shape)
-    return 10 * math.sqrt(order) * float(jnp.finfo(op.dtype).eps) if rtol is None else rtol
+    return 10 * math.sqrt(order) * float(jnp.finfo(dtype).eps) if rtol is None else rtol
 
 
 def is_positive_definite(op: TermSum) -> Array:
@@ -51,18 +69,18 @@ def is_positive_definite(op: TermSum) -> Array:
     name = eigen.way(terms)
     if name == "dense":
         (matrix,) = eigen.symmetric_parts(terms, dtype)
-        positive = _sign(matrix) > 0
+        positive = sign(matrix) > 0
     elif name == "term":
         positive = _sign_of_term(terms[0], dtype) > 0
     else:
         w = eigen.eigenvalues(terms, dtype)
-        positive = jnp.min(w) > _rounding(op) * jnp.max(jnp.abs(w))
+        positive = jnp.min(w) > rounding(w.size, dtype) * jnp.max(jnp.abs(w))
     for M in eigen.symmetric_parts(terms, dtype):
-        positive &= _is_symmetric(M)
+        positive &= is_symmetric(M)
     return positive
 
 
-def _is_symmetric(M: Array) -> Array:
+def is_symmetric(M: Array) -> Array:
     """Whether matrices (..., n, n), or entries of a diagonal, are Hermitian within rounding."""
     other = M.conj() if M.ndim < 2 else jnp.swapaxes(M, -1, -2).conj()
     bound = 8 * math.prod(M.shape[-1:]) * float(jnp.finfo(M.dtype).eps)
@@ -76,11 +94,11 @@ def _sign_of_term(term: Term, dtype: Any) -> Array:
     for c in parts:
         M = component_matrix(c, term)
         rows, _, _ = sides(c, term)
-        signs = [*signs, _sign(M) if rows else _common(jnp.sign(jnp.real(M)))]
+        signs = [*signs, sign(M) if rows else _common(jnp.sign(jnp.real(M)))]
     return math.prod(signs)
 
 
-def _sign(M: Array) -> Array:
+def sign(M: Array) -> Array:
     """1 or -1 where all matrices (..., n, n) are positive, or all negative definite, else 0."""
     first = jnp.sign(jnp.real(M[..., 0, 0]))
     factor = jnp.linalg.cholesky(first[..., None, None].astype(M.dtype) * M)

@@ -36,6 +36,24 @@ class Piece:
         return [self.indices.index(e) for e in self.eliminated]
 
 
+def connected(rows: Sequence[Sequence[LinearOperator]]) -> list[tuple[int, ...]]:
+    """Blocks that hang together; those without entries are left out."""
+    count = range(len(rows))
+    coupled = [[bool(rows[i][j].terms or rows[j][i].terms) for j in count] for i in count]
+    left = [k for k in count if math.prod(rows[k][k].out_shape)]
+    found = []
+    while left:
+        members, border = {left[0]}, [left[0]]
+        while border:
+            k = border.pop()
+            new = [j for j in left if coupled[k][j] and j not in members]
+            members.update(new)
+            border += new
+        left = [k for k in left if k not in members]
+        found.append(tuple(sorted(members)))
+    return found
+
+
 def plan(
     rows: Sequence[Sequence[LinearOperator]],
     of_block: Callable[[LinearOperator], str],
@@ -50,26 +68,16 @@ def plan(
         assume_a: as in `solve`.
         above: the order from which on blocks are eliminated; a small matrix is formed.
     """
-    count = range(len(rows))
-    coupled = [[bool(rows[i][j].terms or rows[j][i].terms) for j in count] for i in count]
     order = [math.prod(row[k].out_shape) for k, row in enumerate(rows)]
-    pieces, left = [], [k for k, n in enumerate(order) if n]
-    while left:
-        members, border = {left[0]}, [left[0]]
-        while border:
-            found = [k for k in left if coupled[border[-1]][k] and k not in members]
-            border.pop()
-            members.update(found)
-            border += found
-        left = [k for k in left if k not in members]
-        indices = tuple(sorted(members))
+    pieces = []
+    for indices in connected(rows):
         if len(indices) == 1:
             pieces.append(Piece(indices, (), "single"))
             continue
         exact = [k for k in indices if of_block(rows[k][k]) not in (*FORMED, "none")]
         taken: list[int] = []
         for k in sorted(exact, key=lambda k: -order[k]):
-            if not any(coupled[k][e] for e in taken):
+            if not any(rows[k][e].terms or rows[e][k].terms for e in taken):
                 taken.append(k)
         total, out = sum(order[k] for k in indices), sum(order[k] for k in taken)
         if taken and total > above and _fits(total - out, out):

@@ -32,6 +32,8 @@ Map = Callable[[Array], Array]
 class Factored:
     """A square operator A and what solves it, done once. From `LinearOperator.factor`.
 
+    A x = b, for arrays b of `operator.out_shape`, after any axes that count right-hand sides.
+
     It is a pytree: it goes through `jit`, `vmap` and `scan`, and its methods factor nothing again.
     Their derivatives in the right-hand side and in everything inside the operator are right, to
     every order, where operator and factors come from one call of `factor`.
@@ -40,6 +42,14 @@ class Factored:
         operator: A.
         method: how it is solved, as in `LinearOperator.solve`. The iterative methods keep their
             preconditioner.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> factored = jmc.diagonal(jnp.array([1.0, 2.0, 4.0])).factor()
+        >>> isinstance(factored, jmc.Factored), factored.method
+        (True, 'divide')
+        >>> factored.solve(jnp.ones((5, 3))).shape
+        (5, 3)
     """
 
     __slots__ = ("operator", "method", "_assume_a", "_kept", "_logdet")
@@ -115,7 +125,7 @@ def factor(op: LinearOperator, method: str | None, assume_a: str) -> Factored:
         maps = arithmetic._preconditioners(fixed, assume_a)
         return Factored(op, tuple(_kept(f, fixed) for f in maps), None, name, assume_a)
     value = arithmetic.logabsdet(fixed, name, assume_a, True)
-    return Factored(op, _kept(_solver(fixed, name, assume_a), fixed), value, name, assume_a)
+    return Factored(op, _kept(solver(fixed, name, assume_a), fixed), value, name, assume_a)
 
 
 def _kept(function: Map, op: LinearOperator) -> Map:
@@ -123,13 +133,13 @@ def _kept(function: Map, op: LinearOperator) -> Map:
     return jax.linearize(function, jnp.zeros(op.out_shape, op.dtype))[1]
 
 
-def _solver(op: LinearOperator, name: str, assume_a: str) -> Map:
-    """b ↦ A⁻¹ b, the program of which `_kept` takes apart."""
+def solver(op: LinearOperator, name: str, assume_a: str) -> Map:
+    """b ↦ A⁻¹ b, as a program that `jax.linearize` takes apart."""
     if name != "woodbury":
         return lambda b: arithmetic._solved(op, b, name, assume_a)
     base, U, V = arithmetic._parts(op)
     Y, C = arithmetic._capacitance(base, U, V, assume_a)
-    plain = _solver(base, solving.choose(base.terms, base.structure, None, assume_a), assume_a)
+    plain = solver(base, solving.choose(base.terms, base.structure, None, assume_a), assume_a)
 
     def solved(b: Array) -> Array:
         z = plain(b)
@@ -187,20 +197,21 @@ def _inv_quad(factored: Factored, y: Array) -> Array:
 
 
 def _logdet(factored: Factored) -> Array:
-    options = (factored.method, factored._assume_a)
     if factored._logdet is None:
         return arithmetic.logabsdet(factored.operator, None, factored._assume_a)
-    return _at_hand(options, factored.operator, factored._logdet)
+    options = (arithmetic.logabsdet, factored.method, factored._assume_a)
+    return at_hand(options, factored.operator, factored._logdet)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _at_hand(options: tuple[str, str], op: LinearOperator, value: Array) -> Array:
-    """log |det A|, whose value is at hand."""
+def at_hand(options: tuple[Any, ...], op: Any, value: Array) -> Array:
+    """log |det A|, whose value is at hand; the function that finds it and its options say how."""
     return value
 
 
-@_at_hand.defjvp
-def _at_hand_rule(options: tuple[str, str], primals: Any, tangents: Any) -> Any:
+@at_hand.defjvp
+def _at_hand_rule(options: tuple[Any, ...], primals: Any, tangents: Any) -> Any:
     (op, value), (dop, _) = primals, tangents
-    _, moved = jax.jvp(lambda op: arithmetic.logabsdet(op, *options), (op,), (dop,))
-    return _at_hand(options, op, value), moved
+    logabsdet, *rest = options
+    _, moved = jax.jvp(lambda op: logabsdet(op, *rest), (op,), (dop,))
+    return at_hand(options, op, value), moved

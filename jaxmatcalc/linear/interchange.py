@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from jaxmatcalc import _checks
-from jaxmatcalc.linear import arithmetic
+from jaxmatcalc.linear import arithmetic, blockwise
 from jaxmatcalc.linear.kinds import kind, parts_and_scale
 
 if TYPE_CHECKING:
     import lineax
 
+    from jaxmatcalc.linear.block import BlockOperator
     from jaxmatcalc.linear.operator import LinearOperator
 
 
@@ -38,11 +39,7 @@ class Formed:
 
 def to_lineax(op: LinearOperator, assume_a: str) -> lineax.AbstractLinearOperator:
     """A diagonal one, a multiple of the identity, or a function."""
-    try:
-        import lineax
-    except ImportError as error:
-        raise _checks.missing_extra("to_lineax", "lineax") from error
-    _checks.no_batch("to_lineax", op.batch_shape)
+    lineax = _lineax(op.batch_shape)
     structure = jax.ShapeDtypeStruct(op.in_shape, op.dtype)
     if op.terms and op.in_shape == op.out_shape:
         kinds = {kind(t) for t in op.terms}
@@ -51,10 +48,41 @@ def to_lineax(op: LinearOperator, assume_a: str) -> lineax.AbstractLinearOperato
             return lineax.IdentityLinearOperator(structure) * scale
         if kinds <= {"identity", "diagonal"}:
             return lineax.DiagonalLinearOperator(op.diagonal())
-    tags: Any = {
+    function = jax.tree_util.Partial(arithmetic.apply, op)
+    return lineax.FunctionLinearOperator(function, structure, _tags(lineax, assume_a))
+
+
+def blocks_to_lineax(H: BlockOperator, assume_a: str) -> lineax.AbstractLinearOperator:
+    """A diagonal one, or a function of pytrees."""
+    lineax = _lineax(H.batch_shape)
+    shapes = [jax.ShapeDtypeStruct(shape, H.dtype) for shape in H.in_shapes]
+    kinds = {kind(t) for i, row in enumerate(H.rows) for op in row[i : i + 1] for t in op.terms}
+    beside = any(op.terms for i, row in enumerate(H.rows) for op in row[:i] + row[i + 1 :])
+    square = H.in_tree == H.out_tree and H.in_shapes == H.out_shapes
+    if square and not beside and kinds <= {"identity", "diagonal"}:
+        return lineax.DiagonalLinearOperator(H.diagonal())
+    structure = jax.tree.unflatten(H.in_tree, shapes)
+    function = jax.tree_util.Partial(_image, H)
+    return lineax.FunctionLinearOperator(function, structure, _tags(lineax, assume_a))
+
+
+def _image(H: BlockOperator, x: Any) -> Any:
+    ys = blockwise.apply(H, jax.tree.leaves(x))
+    return jax.tree.unflatten(H.out_tree, [y.astype(H.dtype) for y in ys])
+
+
+def _lineax(batch: tuple[int, ...]) -> Any:
+    try:
+        import lineax
+    except ImportError as error:
+        raise _checks.missing_extra("to_lineax", "lineax") from error
+    _checks.no_batch("to_lineax", batch)
+    return lineax
+
+
+def _tags(lineax: Any, assume_a: str) -> Any:
+    return {
         "gen": (),
         "sym": (lineax.symmetric_tag,),
         "pos": (lineax.symmetric_tag, lineax.positive_semidefinite_tag),
     }[assume_a]
-    function = jax.tree_util.Partial(arithmetic.apply, op)
-    return lineax.FunctionLinearOperator(function, structure, tags)

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxmatcalc.linear.contraction import (
     close,
@@ -125,7 +126,8 @@ def _sum(left: Sequence[Factor], right: Sequence[Factor], labels: Group) -> Arra
             math.prod(f.array.item() for f in left) + math.prod(f.array.item() for f in right)
         )
     dtype = common_dtype([*left, *right])
-    return _spread(left, labels, dtype) + _spread(right, labels, dtype)
+    a, b = _spread(left, labels, dtype), _spread(right, labels, dtype)
+    return lax.add(a, b) if a.shape == b.shape else a + b
 
 
 def _spread(factors: Sequence[Factor], labels: Group, dtype: Any) -> Any:
@@ -134,4 +136,6 @@ def _spread(factors: Sequence[Factor], labels: Group, dtype: Any) -> Any:
     kept = tuple(k for k in labels if k in present)
     array = contract(factors, kept) if factors else jnp.ones((), dtype)
     array = jnp.asarray(array, dtype)
+    if len(kept) == len(labels):
+        return array
     return array.reshape([k.size if k in present else 1 for k in labels])

@@ -18,11 +18,20 @@ from jaxmatcalc.linear.termsum import TermSum
 
 
 class EighResult(NamedTuple):
-    """λ and V with A = V diag(λ) Vᴴ.
+    """Eigenvalues λ and eigenvectors V of a symmetric (Hermitian) operator, A = V diag(λ) Vᴴ.
+
+    It is what `LinearOperator.eigh` and `BlockOperator.eigh` return.
 
     Attributes:
-        eigenvalues: array of the operator's `in_shape`.
-        eigenvectors: orthogonal (unitary) `LinearOperator` from `in_shape` to `in_shape`.
+        eigenvalues: real array of the operator's `in_shape`; for a block operator a pytree of them.
+        eigenvectors: orthogonal (unitary) `LinearOperator` from `in_shape` to `in_shape`, or
+            `BlockOperator`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxmatcalc as jmc
+        >>> found = jmc.diagonal(jnp.array([3.0, 1.0])).eigh()
+        >>> isinstance(found, jmc.EighResult), found.eigenvalues.tolist()
+        (True, [3.0, 1.0])
     """
 
     eigenvalues: jax.Array

@@ -21,6 +21,8 @@ Source of the lemma: Harville, Matrix Algebra From a Statistician's Perspective 
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -29,38 +31,52 @@ from jax import lax
 
 from jaxmatcalc import kernels
 from jaxmatcalc.ops import _lu
-from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._leaf import Choice, leaf
 from jaxmatcalc.ops._products import matmul, trace_of_product
 
 _LIFTED = 3
 
 
-def adjugate(X: jax.Array) -> jax.Array:
+def adjugate(X: jax.Array, implementation: str | None = None) -> jax.Array:
     """adj(X) of X (..., n, n), differentiable where X is singular too."""
-    return _cofactors(X) if X.shape[-1] <= _LIFTED else _adjugate(X)
+    return _cofactors(X) if X.shape[-1] <= _LIFTED else _adjugate(implementation, X)
 
 
-@jax.custom_jvp
-def _adjugate(X: jax.Array) -> jax.Array:
-    return _value(X)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _adjugate(implementation: str | None, X: jax.Array) -> jax.Array:
+    return _leaves(implementation).value(X)
 
 
 @_adjugate.defjvp
-def _adjugate_jvp(primals: Any, tangents: Any) -> Any:
+def _adjugate_jvp(implementation: str | None, primals: Any, tangents: Any) -> Any:
     (X,) = primals
-    lift = _lift(lax.stop_gradient(X))
-    return _adjugate(X), jax.jvp(lambda X: _lifted(X, lift), primals, tangents)[1]
+    lift = _leaves(implementation).lift(lax.stop_gradient(X))
+    value = _adjugate(implementation, X)
+    return value, jax.jvp(lambda X: _lifted(X, lift), primals, tangents)[1]
 
 
-@leaf
-def _value(X: jax.Array) -> jax.Array:
+class _Leaves(NamedTuple):
+    value: Callable[[jax.Array], jax.Array]
+    lift: Callable[[jax.Array], _Lift]
+
+
+@functools.cache
+def _leaves(implementation: str | None) -> _Leaves:
+    value, lift = (
+        functools.partial(_value, implementation),
+        functools.partial(_lift, implementation),
+    )
+    return _Leaves(leaf(value), leaf(lift))
+
+
+def _value(implementation: str | None, X: jax.Array) -> jax.Array:
     """det(X) X⁻¹ where X has an inverse, and otherwise by a lift.
 
     Both from one factorisation make the adjugate of a matrix that is X to rounding, so the lift is
     for matrices that have no inverse to rounding. Derivatives of the adjugate are differences of
     products of inverses, which cancel, and need it sooner.
     """
-    pivots, Y = _lu.pivots(X), _lu.inverse(X)
+    pivots, Y = _lu.pivots(X, implementation, jointly=True), _lu.inverse(X, implementation)
     regular = _norm(X) * _norm(Y) * jnp.finfo(X.dtype).eps < 0.25
 
     def as_it_is(_: jax.Array) -> jax.Array:
@@ -68,7 +84,7 @@ def _value(X: jax.Array) -> jax.Array:
         determinant = jnp.prod(pivots / unit[..., None], axis=-1)[..., None, None]
         return determinant * (Y * unit[..., None, None]) * scales[0] * scales[1]
 
-    return lax.cond(jnp.all(regular), as_it_is, lambda X: _lifted(X, _lift(X)), X)
+    return lax.cond(jnp.all(regular), as_it_is, lambda X: _lifted(X, _lift(implementation, X)), X)
 
 
 def _lifted(X: jax.Array, lift: _Lift) -> jax.Array:
@@ -89,8 +105,8 @@ def _cofactors(X: jax.Array) -> jax.Array:
     if n <= 1:
         return jnp.ones_like(X)
     if n == 2:
-        signs = jnp.array([[1, -1], [-1, 1]], X.dtype)
-        return signs * jnp.swapaxes(X[..., ::-1, ::-1], -1, -2)
+        turned = jnp.swapaxes(X[..., ::-1, ::-1], -1, -2)
+        return jnp.where(jnp.eye(2, dtype=bool), turned, -turned)
 
     def rolled(rows: int, columns: int) -> jax.Array:
         return jnp.roll(X, (-rows, -columns), axis=(-2, -1))
@@ -99,12 +115,23 @@ def _cofactors(X: jax.Array) -> jax.Array:
     return jnp.swapaxes(minors, -1, -2)
 
 
-@leaf
-def determinant(X: jax.Array) -> jax.Array:
+def determinant(X: jax.Array, choice: Choice) -> jax.Array:
     """det X, by its polynomial for n ≤ 3 where no term leaves the range of the dtype."""
-    n = X.shape[-1]
-    if n > _LIFTED or X.size == 0 or kernels.select("pivots", X.shape, X.dtype) is not None:
-        return _lu.product(_lu.pivots(X))
+    _, implementation, jointly = choice
+    if X.shape[-1] > _LIFTED:
+        return _lu.product(_lu.pivots(X, implementation, jointly))
+    return _determinant_of_few(implementation)(X)
+
+
+@functools.cache
+def _determinant_of_few(implementation: str | None) -> Callable[[jax.Array], jax.Array]:
+    return leaf(functools.partial(_by_polynomial, implementation))
+
+
+def _by_polynomial(implementation: str | None, X: jax.Array) -> jax.Array:
+    chosen = X.size == 0 or kernels.select("lu_pivots", X.shape, X.dtype, implementation)
+    if chosen or implementation is not None:
+        return _lu.product(_lu.pivots(X, implementation))
     value = _first_row_times(X, _cofactors(X))
     # no term overflows, and what underflows is nothing beside the value
     exponent = jnp.finfo(X.dtype).maxexp
@@ -135,14 +162,13 @@ class _Lift(NamedTuple):
     scales: tuple[jax.Array, jax.Array]
 
 
-@leaf
-def _lift(X: jax.Array) -> _Lift:
+def _lift(implementation: str | None, X: jax.Array) -> _Lift:
     """The lift of each X (..., n, n); values only.
 
     The decomposition is paid for only when some matrix of the batch is close to singular.
     """
     n = X.shape[-1]
-    pivots, Y = _lu.pivots(X), _lu.inverse(X)
+    pivots, Y = _lu.pivots(X, implementation, jointly=True), _lu.inverse(X, implementation)
     condition = _norm(X) * _norm(Y)
     regular = condition * jnp.sqrt(jnp.finfo(X.dtype).eps) < 1
 
@@ -153,7 +179,8 @@ def _lift(X: jax.Array) -> _Lift:
     def lifted(X: jax.Array) -> Any:
         W, Vh, alive = _smallest_directions(X, regular)
         Z = jnp.where(alive[..., None, None], X + matmul(W, Vh), jnp.eye(n, dtype=X.dtype))
-        return W, Vh, _lu.pivots(Z), _lu.inverse(Z), alive.astype(X.dtype)
+        pivots, Y = _lu.pivots(Z, implementation, jointly=True), _lu.inverse(Z, implementation)
+        return W, Vh, pivots, Y, alive.astype(X.dtype)
 
     W, Vh, pivots, Y, alive = lax.cond(jnp.all(regular), as_it_is, lifted, X)
     unit, scales = _units(pivots)

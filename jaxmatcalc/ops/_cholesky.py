@@ -13,12 +13,20 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._leaf import kernel_leaf, leaf
 from jaxmatcalc.ops._products import matmul
 from jaxmatcalc.ops._transpose import adjoint, symmetrised, transpose
 
 # A triangle of more rows is halved, so that products do the work; with fewer, calls cost more.
 LARGEST_SOLVED = 64
+# A matrix of more rows is factored by halves on a CPU.
+_LARGEST_FACTORED = 256
+
+
+@leaf
+def lower_factor(X: jax.Array) -> jax.Array:
+    """L, lower triangular, with L Lᴴ = S, where nothing else of S is wanted: the library's."""
+    return adjoint(_library_factor(symmetrised(X)))
 
 
 @leaf
@@ -27,16 +35,39 @@ def upper_factor(X: jax.Array) -> jax.Array:
     return _upper_factor(X)
 
 
-@leaf
-def roots(X: jax.Array) -> jax.Array:
-    """The n diagonal entries of U of X (..., n, n): real, positive, their product √det S."""
-    return jnp.real(diagonal(_upper_factor(X)))
+def roots(X: jax.Array, implementation: str | None = None, jointly: bool = False) -> jax.Array:
+    """The n diagonal entries of U of X (..., n, n): real, positive, their product √det S.
+
+    ``jointly``: from the factorisation that gives the inverse too.
+    """
+    found, *_ = (_roots_inverse if jointly else _roots)(implementation, X)
+    return found[..., 0, :]
 
 
-@leaf
-def inverse(X: jax.Array) -> jax.Array:
+def inverse(X: jax.Array, implementation: str | None = None) -> jax.Array:
     """S⁻¹ of X (..., n, n); NaN where S is not positive definite."""
-    return _inverse_of_product(_upper_factor(X))
+    return _roots_inverse(implementation, X)[1]
+
+
+def solved(A: jax.Array, B: jax.Array, implementation: str | None = None) -> jax.Array:
+    """S⁻¹ B of small matrices A; the leading axes are the same."""
+    return _solved(implementation, A, B)[0]
+
+
+@kernel_leaf("cholesky_roots")
+def _roots(X: jax.Array) -> list[jax.Array]:
+    return [jnp.real(diagonal(_upper_factor(X)))[..., None, :]]
+
+
+@kernel_leaf("cholesky_roots_inverse")
+def _roots_inverse(X: jax.Array) -> list[jax.Array]:
+    U, V = _factors(X)
+    return [jnp.real(diagonal(U))[..., None, :], _times_adjoint(V)]
+
+
+@kernel_leaf("cholesky_solve")
+def _solved(A: jax.Array, B: jax.Array) -> list[jax.Array]:
+    return [divide(_upper_factor(A), B)]
 
 
 def divide(U: jax.Array, B: jax.Array) -> jax.Array:
@@ -45,26 +76,49 @@ def divide(U: jax.Array, B: jax.Array) -> jax.Array:
 
 
 def _upper_factor(X: jax.Array) -> jax.Array:
+    return _factors(X)[0]
+
+
+def _factors(X: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """U with Uᴴ U = S, and U⁻¹."""
     S = symmetrised(X)
+    if S.shape[-1] <= _LARGEST_FACTORED:
+        return _by_library(S)
+    return lax.platform_dependent(S, cpu=_by_halves, default=_by_library)
+
+
+def _by_library(S: jax.Array) -> tuple[jax.Array, jax.Array]:
+    U = _library_factor(S)
+    return U, inverse_of_triangle(U, lower=False)
+
+
+def _library_factor(S: jax.Array) -> jax.Array:
     return transpose(lax.linalg.cholesky(transpose(S), symmetrize_input=False))
 
 
-def _inverse_of_product(U: jax.Array) -> jax.Array:
-    """S⁻¹ of S = Uᴴ U, by halves.
+def _by_halves(S: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """U and V = U⁻¹, mostly by products, which XLA does faster than LAPACK factors.
 
-    With H = S₁₁⁻¹ S₁₂ and P the inverse of the Schur complement, that of the last block of U,
-
-    S⁻¹ = [[S₁₁⁻¹ + H P Hᴴ, -H P], [-P Hᴴ, P]].
+    U₁₂ = V₁₁ᴴ S₁₂; U₂₂ is the factor of S₂₂ - U₁₂ᴴ U₁₂, and V₁₂ = -V₁₁ U₁₂ V₂₂.
     """
-    if U.shape[-1] <= LARGEST_SOLVED:
-        V = inverse_of_triangle(U, lower=False)
+    if S.shape[-1] <= LARGEST_SOLVED:
+        return _by_library(S)
+    first, corner, below, last = quarters(S)
+    A, V = _by_halves(first)
+    B = matmul(adjoint(V), corner)
+    D, W = _by_halves(last - matmul(adjoint(B), B))
+    zero = jnp.zeros_like(below)
+    return joined(A, B, zero, D), joined(V, -matmul(matmul(V, B), W), zero, W)
+
+
+def _times_adjoint(V: jax.Array) -> jax.Array:
+    """V Vᴴ of an upper triangle, by halves, without the products with zeros."""
+    if V.shape[-1] <= 2 * LARGEST_SOLVED:
         return matmul(V, adjoint(V))
-    first, corner, _, last = quarters(U)
-    V = inverse_of_triangle(first, lower=False)
-    H = matmul(V, corner)
-    P = _inverse_of_product(last)
-    right = -matmul(H, P)
-    return joined(matmul(V, adjoint(V)) - matmul(right, adjoint(H)), right, adjoint(right), P)
+    first, corner, _, last = quarters(V)
+    right = matmul(corner, adjoint(last))
+    upper = _times_adjoint(first) + matmul(corner, adjoint(corner))
+    return joined(upper, right, adjoint(right), _times_adjoint(last))
 
 
 def inverse_of_triangle(T: jax.Array, lower: bool, unit_diagonal: bool = False) -> jax.Array:

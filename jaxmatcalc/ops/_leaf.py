@@ -6,17 +6,23 @@ program. A leaf takes leading batch axes itself, so mapping it only adds one mor
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax import lax
+
+from jaxmatcalc import _jax, kernels
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def leaf(function: F) -> F:
+def leaf(function: F, by_columns: bool = False) -> F:
     """``function``, of arrays with leading batch axes, as a leaf: mapped as a whole.
+
+    ``by_columns``: of (A, B), and done to each column of B, so that many B for one A are one B.
 
     A leaf has no derivative. It is called with `jax.lax.stop_gradient` of its arguments, or inside
     an operation that has a rule.
@@ -28,6 +34,11 @@ def leaf(function: F) -> F:
         if not any(in_batched):  # so JAX 0.10 asks from within a scan
             out = function(*arguments)
             return out, jax.tree.map(lambda _: False, out)
+        if by_columns and not in_batched[0]:
+            A, B = arguments
+            columns = jnp.moveaxis(B, 0, -1)
+            (out,) = mapped(A, columns.reshape(*B.shape[1:-1], -1))
+            return [jnp.moveaxis(out.reshape(columns.shape), -1, 0)], [True]
         merged = [
             X if batched else jnp.broadcast_to(X, (axis_size, *X.shape))
             for X, batched in zip(arguments, in_batched, strict=True)
@@ -36,3 +47,56 @@ def leaf(function: F) -> F:
         return out, jax.tree.map(lambda _: True, out)
 
     return mapped  # type: ignore[return-value]
+
+
+class Choice(NamedTuple):
+    """How an operation computes its value: what it takes for granted, and by which kernels.
+
+    ``jointly``: with the inverse, for a derivative takes that too. The elimination that gives both
+    is then in the program twice, word for word, of which the compiler keeps one.
+    """
+
+    assume_a: str
+    implementation: str | None = None
+    jointly: bool = False
+
+    def joint(self) -> Choice:
+        """The same, with the inverse."""
+        return self._replace(jointly=True)
+
+
+def kernel_leaf(operation: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A function of arrays as a leaf, which is computed by kernels for `operation` if any are.
+
+    The leaf takes an implementation before the arrays, of which the first are matrices.
+    """
+
+    def decorate(library: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.cache
+        def chosen(implementation: str | None) -> Callable[..., Any]:
+            @functools.wraps(library)
+            def computed(*arrays: jax.Array) -> Any:
+                X = arrays[0]
+                columns = arrays[1].shape[-1] if len(arrays) > 1 else 0
+                found = kernels.select(operation, X.shape, X.dtype, implementation, columns)
+                if not found:
+                    return library(*arrays)
+                if implementation is None and _jax.varies_over_mesh(X):
+                    # what a Pallas kernel writes does not say over which axes of a mesh it varies
+                    found = {p: kernel for p, kernel in found.items() if p == "cpu"} or {
+                        "cpu": library
+                    }
+                if implementation == "pallas":  # which says, when compiled, what it is not for
+                    return next(iter(found.values()))(*arrays)
+                # a walk over the program takes the first branch, which runs anywhere
+                first = {"cpu": found.pop("cpu", library)}
+                return lax.platform_dependent(*arrays, **first, **found, default=library)
+
+            return leaf(computed, by_columns=operation.endswith("_solve"))
+
+        def called(implementation: str | None, *arrays: jax.Array) -> Any:
+            return chosen(implementation)(*arrays)
+
+        return functools.update_wrapper(called, library)
+
+    return decorate

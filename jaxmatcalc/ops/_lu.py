@@ -1,7 +1,8 @@
 """LU factorisation with partial pivoting, as the operations see it: pivots, inverse, solution.
 
 Each names the same factorisation of X. Inside one compiled program XLA keeps one of them, so an
-operation whose value takes the pivots and whose rule takes the inverse factors X once.
+operation whose value takes the pivots and whose rule takes the inverse factors X once: a library
+call is the same in both, and where a kernel does all of it, both take the joint leaf.
 
 LAPACK stores by columns and JAX by rows. So it is Xᵀ that is factored, and the transpose of the
 factors that is read: neither is moved in memory.
@@ -13,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc import kernels
 from jaxmatcalc.ops._cholesky import (
     LARGEST_SOLVED,
     diagonal,
@@ -22,24 +22,55 @@ from jaxmatcalc.ops._cholesky import (
     joined,
     quarters,
 )
-from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._leaf import kernel_leaf, leaf
 from jaxmatcalc.ops._products import matmul
 from jaxmatcalc.ops._transpose import transpose
 
 
-@leaf
-def pivots(X: jax.Array) -> jax.Array:
+def pivots(X: jax.Array, implementation: str | None = None, jointly: bool = False) -> jax.Array:
     """The n pivots of X (..., n, n), the first with the sign of the row permutation.
 
-    Their product is det X.
+    Their product is det X. ``jointly``: from the elimination that gives the inverse too.
     """
-    return _fastest("pivots", _library_pivots, X)
+    found, *_ = (_pivots_inverse if jointly else _pivots)(implementation, X)
+    return found[..., 0, :]
 
 
-@leaf
-def inverse(X: jax.Array) -> jax.Array:
+def inverse(X: jax.Array, implementation: str | None = None) -> jax.Array:
     """X⁻¹ of X (..., n, n); inf and NaN where a pivot is zero."""
-    return _fastest("inverse", _library_inverse, X)
+    return _pivots_inverse(implementation, X)[1]
+
+
+def solved(
+    A: jax.Array, B: jax.Array, transposed: bool, implementation: str | None = None
+) -> jax.Array:
+    """A⁻¹ B, or A⁻ᵀ B, of small matrices; the leading axes are the same."""
+    if transposed:
+        return _solved_transposed(implementation, transpose(A), B)[0]
+    return _solved(implementation, A, B)[0]
+
+
+@kernel_leaf("lu_pivots")
+def _pivots(X: jax.Array) -> list[jax.Array]:
+    return [_library_pivots(X)]
+
+
+@kernel_leaf("lu_pivots_inverse")
+def _pivots_inverse(X: jax.Array) -> list[jax.Array]:
+    return [_library_pivots(X), _library_inverse(X)]
+
+
+@kernel_leaf("lu_solve")
+def _solved(A: jax.Array, B: jax.Array) -> list[jax.Array]:
+    lu, _, permutation = lax.linalg.lu(transpose(A))
+    return [divide(lu, permutation, B, transposed=False)]
+
+
+@kernel_leaf("lu_solve")
+def _solved_transposed(A: jax.Array, B: jax.Array) -> list[jax.Array]:
+    """A⁻¹ B, of an A that is the transpose of one that is factored elsewhere."""
+    lu, _, permutation = lax.linalg.lu(A)
+    return [divide(lu, permutation, B, transposed=True)]
 
 
 @leaf
@@ -79,17 +110,13 @@ def _rows(B: jax.Array, order: jax.Array) -> jax.Array:
     )
 
 
-def _fastest(operation: str, library: kernels.Kernel, X: jax.Array) -> jax.Array:
-    kernel = kernels.select(operation, X.shape, X.dtype)
-    return library(X) if kernel is None else lax.platform_dependent(X, cpu=kernel, default=library)
-
-
 def _library_pivots(X: jax.Array) -> jax.Array:
     lu, rows, _ = lax.linalg.lu(transpose(X))
     found = diagonal(transpose(lu))
     swaps = jnp.count_nonzero(rows != jnp.arange(X.shape[-1], dtype=rows.dtype), axis=-1)
     sign = (1 - 2 * (swaps % 2)).astype(X.dtype)
-    return jnp.concatenate([found[..., :1] * sign[..., None], found[..., 1:]], axis=-1)
+    found = jnp.concatenate([found[..., :1] * sign[..., None], found[..., 1:]], axis=-1)
+    return found[..., None, :]
 
 
 def _library_inverse(X: jax.Array) -> jax.Array:
@@ -135,6 +162,6 @@ def product(p: jax.Array) -> jax.Array:
     return jnp.where(jnp.all(harmless, axis=-1), jnp.prod(p, axis=-1), through_logarithms)
 
 
-def is_singular(X: jax.Array) -> jax.Array:
+def is_singular(X: jax.Array, implementation: str | None = None) -> jax.Array:
     """Whether a pivot of X (..., n, n) is exactly zero."""
-    return jnp.any(pivots(X) == 0, axis=-1)
+    return jnp.any(pivots(X, implementation, jointly=True) == 0, axis=-1)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxmatcalc import _checks
 from jaxmatcalc.ops import _adjugate, _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
+from jaxmatcalc.ops._leaf import Choice
 from jaxmatcalc.ops._operators import is_operator
 from jaxmatcalc.ops._products import trace_of_product
 from jaxmatcalc.ops.inverse import inv_or_zero
@@ -29,7 +30,7 @@ class SlogdetResult(NamedTuple):
     logabsdet: jax.Array
 
 
-def det(X: Any, assume_a: str = "gen") -> jax.Array:
+def det(X: Any, assume_a: str = "gen", implementation: str | None = None) -> jax.Array:
     """The determinant of a square matrix.
 
     det X = Σ_σ sgn(σ) Πᵢ X_{i,σ(i)}, with differential d det X = tr(adj(X) dX) (Jacobi).
@@ -42,13 +43,16 @@ def det(X: Any, assume_a: str = "gen") -> jax.Array:
         X: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
         assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is NaN where X is not
             positive definite.
+        implementation: None, whatever is fastest for the platform and shape; "xla", no Pallas
+            kernel; "pallas", the Pallas kernel or an error.
 
     Returns:
         Array of shape (...); 1 for n = 0.
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square, or assume_a is another word.
+        ValueError: X is not square, assume_a or implementation is another word, or no kernel does
+            what implementation="pallas" asks for.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -59,24 +63,25 @@ def det(X: Any, assume_a: str = "gen") -> jax.Array:
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (41).
     """
     _checks.assumption("det", assume_a)
+    _checks.implementation("det", implementation)
     (X,) = inexact(_checks.square("det", X))
-    return narrow(_det(assume_a, widen(X)), X)
+    return narrow(_det(Choice(assume_a, implementation), widen(X)), X)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _det(assume_a: str, X: jax.Array) -> jax.Array:
-    if assume_a == "pos":
-        return _lu.product(_cholesky.roots(X) ** 2).astype(X.dtype)
-    return _adjugate.determinant(X)
+def _det(choice: Choice, X: jax.Array) -> jax.Array:
+    if choice.assume_a == "pos":
+        return _lu.product(_cholesky.roots(X, *choice[1:]) ** 2).astype(X.dtype)
+    return _adjugate.determinant(X, choice)
 
 
 @_det.defjvp
-def _det_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
+def _det_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    value = _det(assume_a, X)
-    if assume_a == "pos":
-        return value, value * trace_of_product(inv_or_zero(assume_a, X), dX)
-    return value, trace_of_product(_adjugate.adjugate(X), dX)
+    value = _det(choice.joint(), X)
+    if choice.assume_a == "pos":
+        return value, value * trace_of_product(inv_or_zero(choice, X), dX)
+    return value, trace_of_product(_adjugate.adjugate(X, choice.implementation), dX)
 
 
 def adjugate(X: Any) -> jax.Array:
@@ -112,7 +117,7 @@ def adjugate(X: Any) -> jax.Array:
     return narrow(_adjugate.adjugate(widen(X)), X)
 
 
-def slogdet(X: Any, assume_a: str = "gen") -> SlogdetResult:
+def slogdet(X: Any, assume_a: str = "gen", implementation: str | None = None) -> SlogdetResult:
     """Sign and logarithm of the absolute value of the determinant of a square matrix.
 
     det X = sign · exp(logabsdet). With t = tr(X⁻¹ dX), d logabsdet = Re t and
@@ -133,7 +138,8 @@ def slogdet(X: Any, assume_a: str = "gen") -> SlogdetResult:
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square, or assume_a is another word.
+        ValueError: X is not square, assume_a or implementation is another word, or no kernel does
+            what implementation="pallas" asks for.
 
     Example:
         >>> import jax.numpy as jnp
@@ -145,29 +151,30 @@ def slogdet(X: Any, assume_a: str = "gen") -> SlogdetResult:
     Source: Giles, Collected matrix derivative results (2008), section 2.2.4.
     """
     _checks.assumption("slogdet", assume_a)
+    _checks.implementation("slogdet", implementation)
     (X,) = inexact(_checks.square("slogdet", X))
-    sign, logabsdet = _slogdet(assume_a, widen(X))
+    sign, logabsdet = _slogdet(Choice(assume_a, implementation), widen(X))
     return SlogdetResult(narrow(sign, X), narrow(logabsdet, X))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _slogdet(assume_a: str, X: jax.Array) -> tuple[jax.Array, jax.Array]:
-    if assume_a == "pos":
-        value = logarithm(assume_a, X)
+def _slogdet(choice: Choice, X: jax.Array) -> tuple[jax.Array, jax.Array]:
+    if choice.assume_a == "pos":
+        value = logarithm(choice, X)
         return jnp.where(jnp.isnan(value), value, 1).astype(X.dtype), value
-    return _lu.sign_and_logarithm(_lu.pivots(X))
+    return _lu.sign_and_logarithm(_lu.pivots(X, *choice[1:]))
 
 
 @_slogdet.defjvp
-def _slogdet_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
+def _slogdet_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    sign, logabsdet = _slogdet(assume_a, X)
-    t = trace_of_product(inv_or_zero(assume_a, X), dX)
+    sign, logabsdet = _slogdet(choice.joint(), X)
+    t = trace_of_product(inv_or_zero(choice, X), dX)
     dsign = 1j * jnp.imag(t) * sign if jnp.iscomplexobj(X) else jnp.zeros_like(sign)
     return (sign, logabsdet), (dsign, jnp.real(t))
 
 
-def logdet(X: Any, assume_a: str = "gen") -> jax.Array:
+def logdet(X: Any, assume_a: str = "gen", implementation: str | None = None) -> jax.Array:
     """The logarithm of the absolute value of the determinant of a square matrix.
 
     log|det X|, with differential Re tr(X⁻¹ dX); for real X the gradient is X⁻ᵀ and the Hessian
@@ -185,13 +192,16 @@ def logdet(X: Any, assume_a: str = "gen") -> jax.Array:
             Cholesky factor of (X + Xᴴ) / 2, at about half the cost. Where that is not positive
             definite the value and its derivatives are NaN, which harms no other matrix of a batch.
             Whatever the word, derivatives are those of the general function, Re tr(X⁻¹ dX).
+        implementation: None, whatever is fastest for the platform and shape; "xla", no Pallas
+            kernel; "pallas", the Pallas kernel or an error. A linear operator does not read it.
 
     Returns:
         Real array of shape (...); 0 for n = 0.
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square, or assume_a is another word.
+        ValueError: X is not square, assume_a or implementation is another word, or no kernel does
+            what implementation="pallas" asks for.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -202,22 +212,23 @@ def logdet(X: Any, assume_a: str = "gen") -> jax.Array:
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (57).
     """
     _checks.assumption("logdet", assume_a)
+    _checks.implementation("logdet", implementation)
     if is_operator(X):
         return X.logdet(assume_a=assume_a)
     (X,) = inexact(_checks.square("logdet", X))
-    return narrow(logarithm(assume_a, widen(X)), X)
+    return narrow(logarithm(Choice(assume_a, implementation), widen(X)), X)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def logarithm(assume_a: str, X: jax.Array) -> jax.Array:
+def logarithm(choice: Choice, X: jax.Array) -> jax.Array:
     """log|det X|, of X in a dtype that is factored."""
-    if assume_a == "pos":
-        return 2 * jnp.sum(jnp.log(_cholesky.roots(X)), axis=-1)
-    return _lu.sign_and_logarithm(_lu.pivots(X))[1]
+    if choice.assume_a == "pos":
+        return 2 * jnp.sum(jnp.log(_cholesky.roots(X, *choice[1:])), axis=-1)
+    return _lu.sign_and_logarithm(_lu.pivots(X, *choice[1:]))[1]
 
 
 @logarithm.defjvp
-def _logarithm_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
+def _logarithm_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    t = trace_of_product(inv_or_zero(assume_a, X), dX)
-    return logarithm(assume_a, X), jnp.real(t)
+    t = trace_of_product(inv_or_zero(choice, X), dX)
+    return logarithm(choice.joint(), X), jnp.real(t)

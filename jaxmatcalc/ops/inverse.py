@@ -10,16 +10,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc import _checks
+from jaxmatcalc import _checks, kernels
 from jaxmatcalc.ops import _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
-from jaxmatcalc.ops._leaf import leaf
+from jaxmatcalc.ops._leaf import Choice, leaf
 from jaxmatcalc.ops._operators import is_operator
 from jaxmatcalc.ops._products import matmul
 from jaxmatcalc.ops._transpose import adjoint
 
 
-def inv(X: Any, assume_a: str = "gen") -> jax.Array:
+def inv(X: Any, assume_a: str = "gen", implementation: str | None = None) -> jax.Array:
     """The inverse of a square matrix.
 
     Y = X⁻¹, with differential dY = -Y dX Y.
@@ -31,13 +31,16 @@ def inv(X: Any, assume_a: str = "gen") -> jax.Array:
         X: array of shape (..., n, n). float16 and bfloat16 are factored in float32.
         assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is NaN where X is not
             positive definite.
+        implementation: None, whatever is fastest for the platform and shape; "xla", no Pallas
+            kernel; "pallas", the Pallas kernel or an error.
 
     Returns:
         Array of shape (..., n, n).
 
     Raises:
         TypeError: X is not an array.
-        ValueError: X is not square, or assume_a is another word.
+        ValueError: X is not square, assume_a or implementation is another word, or no kernel does
+            what implementation="pallas" asks for.
 
     Example:
         >>> import jax.numpy as jnp
@@ -48,42 +51,50 @@ def inv(X: Any, assume_a: str = "gen") -> jax.Array:
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (40).
     """
     _checks.assumption("inv", assume_a)
+    _checks.implementation("inv", implementation)
     (X,) = inexact(_checks.square("inv", X))
-    return narrow(_inv(assume_a, widen(X)), X)
+    return narrow(_inv(Choice(assume_a, implementation), widen(X)), X)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _inv(assume_a: str, X: jax.Array) -> jax.Array:
-    if assume_a == "pos":
-        return _cholesky.inverse(X)
-    return jnp.where(_lu.is_singular(X)[..., None, None], jnp.inf, _lu.inverse(X))
+def _inv(choice: Choice, X: jax.Array) -> jax.Array:
+    if choice.assume_a == "pos":
+        return _cholesky.inverse(X, choice.implementation)
+    return _replaced(choice.implementation, X, jnp.inf)
 
 
 @_inv.defjvp
-def _inv_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
+def _inv_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    Y = _inv(assume_a, X)
+    Y = _inv(choice, X)
     return Y, -matmul(matmul(Y, dX), Y)
 
 
-def inv_or_zero(assume_a: str, X: jax.Array) -> jax.Array:
+def inv_or_zero(choice: Choice, X: jax.Array) -> jax.Array:
     """X⁻¹, and 0 where X is singular: the coefficient of d log|det X|."""
-    return _inv(assume_a, X) if assume_a == "pos" else _inv_or_zero(X)
+    choice = Choice(choice.assume_a, choice.implementation)
+    return _inv(choice, X) if choice.assume_a == "pos" else _inv_or_zero(choice.implementation, X)
 
 
-@jax.custom_jvp
-def _inv_or_zero(X: jax.Array) -> jax.Array:
-    return jnp.where(_lu.is_singular(X)[..., None, None], 0, _lu.inverse(X))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _inv_or_zero(implementation: str | None, X: jax.Array) -> jax.Array:
+    return _replaced(implementation, X, 0)
 
 
 @_inv_or_zero.defjvp
-def _inv_or_zero_jvp(primals: Any, tangents: Any) -> Any:
+def _inv_or_zero_jvp(implementation: str | None, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    Y = _inv_or_zero(X)
+    Y = _inv_or_zero(implementation, X)
     return Y, -matmul(matmul(Y, dX), Y)
 
 
-def solve(A: Any, B: Any, assume_a: str = "gen") -> jax.Array:
+def _replaced(implementation: str | None, X: jax.Array, value: float) -> jax.Array:
+    """X⁻¹, and `value` where X is singular."""
+    singular = _lu.is_singular(X, implementation)[..., None, None]
+    return jnp.where(singular, value, _lu.inverse(X, implementation))
+
+
+def solve(A: Any, B: Any, assume_a: str = "gen", implementation: str | None = None) -> jax.Array:
     """The solution X of the linear system A X = B.
 
     X = A⁻¹ B, with differential dX = A⁻¹ (dB - dA X). No inverse is formed: the derivative solves
@@ -98,13 +109,16 @@ def solve(A: Any, B: Any, assume_a: str = "gen") -> jax.Array:
             with those of A; for an operator, what its own `solve` takes.
         assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is NaN where A is not
             positive definite.
+        implementation: None, whatever is fastest for the platform and shape; "xla", no Pallas
+            kernel; "pallas", the Pallas kernel or an error. A linear operator does not read it.
 
     Returns:
         Array of shape (..., n) or (..., n, k).
 
     Raises:
         TypeError: A or B is not an array.
-        ValueError: A is not square, B does not match it, or assume_a is another word.
+        ValueError: A is not square, B does not match it, assume_a or implementation is another
+            word, or no kernel does what implementation="pallas" asks for.
 
     Example:
         >>> import jax.numpy as jnp
@@ -115,17 +129,23 @@ def solve(A: Any, B: Any, assume_a: str = "gen") -> jax.Array:
     Source: Giles, Collected matrix derivative results (2008), section 2.3.1.
     """
     _checks.assumption("solve", assume_a)
+    _checks.implementation("solve", implementation)
     if is_operator(A):
         return A.solve(B, assume_a=assume_a)
     A = _checks.square("solve", A, "A")
     B = _checks.right_hand_side("solve", A, B)
     A, B = inexact(A, B)
     one = B.ndim == 1
-    X = narrow(solution(assume_a, False, widen(A), widen(B[:, None] if one else B)), A)
+    X = narrow(
+        solution(
+            Choice(assume_a, implementation), False, widen(A), widen(B[:, None] if one else B)
+        ),
+        A,
+    )
     return X[..., 0] if one else X
 
 
-def solution(assume_a: str, adjointly: bool, A: jax.Array, B: jax.Array) -> jax.Array:
+def solution(choice: Choice, adjointly: bool, A: jax.Array, B: jax.Array) -> jax.Array:
     """The X with A X = B, or with Aᴴ X = B: both from the same factorisation of A.
 
     A linear solve has its differential in JAX: it takes the product, of which dA dX is a part, and
@@ -138,7 +158,10 @@ def solution(assume_a: str, adjointly: bool, A: jax.Array, B: jax.Array) -> jax.
         return matmul(adjoint(A) if adjointly else A, X)
 
     fixed = lax.stop_gradient(A)
-    if assume_a == "pos":
+    if kernels.may_solve(A.shape[-1], A.dtype):
+        divide = functools.partial(_divided, choice, adjointly, fixed)
+        transposed = functools.partial(_divided, choice, not adjointly, fixed)
+    elif choice.assume_a == "pos":
         divide = functools.partial(_cholesky.divide, _cholesky.upper_factor(fixed))
         transposed = _conjugated(divide)
     else:
@@ -152,6 +175,15 @@ def solution(assume_a: str, adjointly: bool, A: jax.Array, B: jax.Array) -> jax.
 
 def _conjugated(divide: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
     return lambda R: jnp.conj(divide(jnp.conj(R)))
+
+
+def _divided(choice: Choice, transposed: bool, A: jax.Array, B: jax.Array) -> jax.Array:
+    """A⁻¹ B, or A⁻ᵀ B, of real and small A, from a factorisation of its own."""
+    batch = jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    A, B = (jnp.broadcast_to(X, (*batch, *X.shape[-2:])) for X in (A, B))
+    if choice.assume_a == "pos":
+        return _cholesky.solved(A, B, choice.implementation)
+    return _lu.solved(A, B, transposed, choice.implementation)
 
 
 def pinv(X: Any, rtol: Any = None) -> jax.Array:

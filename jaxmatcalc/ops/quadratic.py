@@ -12,6 +12,7 @@ from jaxmatcalc import _checks
 from jaxmatcalc.ops import _cholesky
 from jaxmatcalc.ops._cholesky import divided
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
+from jaxmatcalc.ops._leaf import Choice
 from jaxmatcalc.ops._operators import is_operator
 from jaxmatcalc.ops._products import einsum, product_rule
 from jaxmatcalc.ops.determinant import logarithm
@@ -86,7 +87,7 @@ def _form(x: jax.Array, A: jax.Array, y: jax.Array) -> jax.Array:
     return einsum("...i,...i->...", jnp.conj(x), einsum("...ij,...j->...i", A, y))
 
 
-def inv_quad(A: Any, y: Any, assume_a: str = "gen") -> jax.Array:
+def inv_quad(A: Any, y: Any, assume_a: str = "gen", implementation: str | None = None) -> jax.Array:
     """The quadratic form of the inverse of a matrix.
 
     q = yᴴ A⁻¹ y, and for several columns their sum, tr(Yᴴ A⁻¹ Y). With w = A⁻¹ y and z = A⁻ᴴ y,
@@ -107,13 +108,15 @@ def inv_quad(A: Any, y: Any, assume_a: str = "gen") -> jax.Array:
         assume_a: "gen", "sym" or "pos", as in `logdet`. With "pos" the value is the squared norm
             of U⁻ᴴ y, where Uᴴ U = A, so it is not negative; it is NaN where A is not positive
             definite.
+        implementation: None, "xla" or "pallas", as in `logdet`.
 
     Returns:
         Array of the broadcast leading shape.
 
     Raises:
         TypeError: A or y is not an array.
-        ValueError: A is not square, y does not match it, or assume_a is another word.
+        ValueError: A is not square, y does not match it, assume_a or implementation is another
+            word, or no kernel does what implementation="pallas" asks for.
 
     Example:
         >>> import jax.numpy as jnp
@@ -124,27 +127,30 @@ def inv_quad(A: Any, y: Any, assume_a: str = "gen") -> jax.Array:
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (61).
     """
     _checks.assumption("inv_quad", assume_a)
+    _checks.implementation("inv_quad", implementation)
     if is_operator(A):
         return A.inv_quad(y, assume_a=assume_a)
     A, Y = _operands("inv_quad", A, y)
-    return narrow(_inv_quad(assume_a, widen(A), widen(Y)), A)
+    return narrow(_inv_quad(Choice(assume_a, implementation), widen(A), widen(Y)), A)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _inv_quad(assume_a: str, A: jax.Array, Y: jax.Array) -> jax.Array:
-    if assume_a == "pos":
+def _inv_quad(choice: Choice, A: jax.Array, Y: jax.Array) -> jax.Array:
+    if choice.assume_a == "pos":
         Z = divided(_cholesky.upper_factor(A), Y, adjointly=True)
         return _inner(Z, Z)
-    return _inner(Y, solution(assume_a, False, A, Y))
+    return _inner(Y, solution(choice, False, A, Y))
 
 
 @functools.partial(_inv_quad.defjvp, symbolic_zeros=True)
-def _inv_quad_jvp(assume_a: str, primals: Any, tangents: Any) -> Any:
-    value = _inv_quad(assume_a, *primals)
-    return value, product_rule(value, tangents, _quadratic_terms(assume_a, *primals))
+def _inv_quad_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
+    value = _inv_quad(choice, *primals)
+    return value, product_rule(value, tangents, _quadratic_terms(choice, *primals))
 
 
-def inv_quad_logdet(A: Any, y: Any, assume_a: str = "gen") -> InvQuadLogdetResult:
+def inv_quad_logdet(
+    A: Any, y: Any, assume_a: str = "gen", implementation: str | None = None
+) -> InvQuadLogdetResult:
     """The quadratic form of the inverse of a matrix, and the log-determinant of the matrix.
 
     (yᴴ A⁻¹ y, log|det A|): what a Gaussian log-density needs. Each has the differential that
@@ -157,6 +163,7 @@ def inv_quad_logdet(A: Any, y: Any, assume_a: str = "gen") -> InvQuadLogdetResul
         y: array of shape (n,), or (..., n, k), whose leading axes broadcast with those of A: the k
             columns are summed over, as in `inv_quad`.
         assume_a: "gen", "sym" or "pos", as in `logdet`; for a covariance matrix say "pos".
+        implementation: None, "xla" or "pallas", as in `logdet`.
 
     Returns:
         A named pair (inv_quad, logdet): an array of the broadcast leading shape, and a real array
@@ -164,7 +171,8 @@ def inv_quad_logdet(A: Any, y: Any, assume_a: str = "gen") -> InvQuadLogdetResul
 
     Raises:
         TypeError: A or y is not an array.
-        ValueError: A is not square, y does not match it, or assume_a is another word.
+        ValueError: A is not square, y does not match it, assume_a or implementation is another
+            word, or no kernel does what implementation="pallas" asks for.
 
     Example:
         >>> import jax.numpy as jnp
@@ -178,22 +186,23 @@ def inv_quad_logdet(A: Any, y: Any, assume_a: str = "gen") -> InvQuadLogdetResul
     (5.9).
     """
     _checks.assumption("inv_quad_logdet", assume_a)
+    _checks.implementation("inv_quad_logdet", implementation)
     if is_operator(A):
         return InvQuadLogdetResult(*A.inv_quad_logdet(y, assume_a=assume_a))
     A, Y = _operands("inv_quad_logdet", A, y)
-    quadratic, logarithm = _inv_quad_logdet(assume_a, widen(A), widen(Y))
+    quadratic, logarithm = _inv_quad_logdet(Choice(assume_a, implementation), widen(A), widen(Y))
     return InvQuadLogdetResult(narrow(quadratic, A), narrow(logarithm, A))
 
 
 @functools.partial(jax.jit, static_argnums=0)  # one program, so that A is factored once
-def _inv_quad_logdet(assume_a: str, A: jax.Array, Y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return _inv_quad(assume_a, A, Y), logarithm(assume_a, A)
+def _inv_quad_logdet(choice: Choice, A: jax.Array, Y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return _inv_quad(choice, A, Y), logarithm(choice, A)
 
 
-def _quadratic_terms(assume_a: str, A: jax.Array, Y: jax.Array) -> Any:
+def _quadratic_terms(choice: Choice, A: jax.Array, Y: jax.Array) -> Any:
     """The terms of d tr(Yᴴ A⁻¹ Y), linear in dA and in dY."""
-    W = solution(assume_a, False, A, Y)
-    Z = solution(assume_a, True, A, Y)  # the same computation where A is symmetric
+    W = solution(choice, False, A, Y)
+    Z = solution(choice, True, A, Y)  # the same computation where A is symmetric
 
     def term(i: int, dX: jax.Array) -> jax.Array:
         if i == 1:

@@ -1,6 +1,8 @@
 """Transforms: from a function to its derivative, one transform a file."""
 
+from jaxmatcalc.transforms.batched import batched
 from jaxmatcalc.transforms.critical_point import CriticalPoint, critical_point
+from jaxmatcalc.transforms.derivative import derivative
 from jaxmatcalc.transforms.directional import directional_derivative
 from jaxmatcalc.transforms.gauss_newton import gauss_newton_operator
 from jaxmatcalc.transforms.hessian import hessian, hessian_operator, value_grad_hessian_operator
@@ -13,7 +15,9 @@ from jaxmatcalc.transforms.rewrite import rewrite
 
 __all__ = [
     "CriticalPoint",
+    "batched",
     "critical_point",
+    "derivative",
     "directional_derivative",
     "gauss_newton_operator",
     "hessian",

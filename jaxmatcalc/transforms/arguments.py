@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxmatcalc import _checks
+from jaxmatcalc import _checks, _jax
 from jaxmatcalc.linear.block import BlockOperator
 from jaxmatcalc.linear.operator import LinearOperator
 
@@ -47,9 +48,22 @@ class Call:
             args[i] = value
         return self._f(*args, **self._kwargs)
 
-    def collect(self, values: Sequence[Any]) -> Any:
-        """One value for each differentiated array, in the arguments' pytree."""
-        return jax.tree.unflatten(self.tree, values)
+    def collect(self, values: Sequence[Any], like: Any = None) -> Any:
+        """One value for each differentiated array, in the arguments' pytree.
+
+        A derivative of a weakly typed array, as a Python number is, is weakly typed too, as in JAX;
+        of which array it is, `like` says where that is one and the same.
+        """
+        avals = [jax.typeof(x if like is None else like) for x in self.leaves]
+        typed = [as_weak_as(v, aval) for v, aval in zip(values, avals, strict=True)]
+        return jax.tree.unflatten(self.tree, typed)
+
+
+def as_weak_as(value: Any, aval: Any) -> Any:
+    """An array, weakly typed where `aval` is and has the same dtype; what is no array stays."""
+    if isinstance(value, jax.Array | np.ndarray) and value.dtype == aval.dtype:
+        return _jax.retyped(jnp.asarray(value), aval)
+    return value
 
 
 def operator(blocks: Sequence[Sequence[LinearOperator]], out_tree: Any, in_tree: Any) -> Any:

@@ -12,11 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from jaxmatcalc import _checks
-from jaxmatcalc.linear.operator import LinearOperator
 from jaxmatcalc.transforms.arguments import Argnums
 from jaxmatcalc.transforms.hessian import value_grad_hessian_operator
-from jaxmatcalc.transforms.newton import among_symmetric
+from jaxmatcalc.transforms.newton import eigenvalues, only_symmetric
 
 
 class CriticalPoint(NamedTuple):
@@ -87,13 +85,13 @@ def critical_point(
     argnums: Argnums = 0,
     gradient_rtol: float | None = None,
     eigenvalue_rtol: float | None = None,
-    symmetric: bool = False,
+    symmetric: Any = False,
 ) -> Callable[..., Any]:
     """Whether a point is critical, and of which kind: minimum, maximum, saddle or degenerate.
 
     By the signs of the eigenvalues of the Hessian H, which come from its structure where it has
-    one (`LinearOperator.eigvalsh`). The discriminant D = det H is, of two variables,
-    f_xx f_yy - f_xy².
+    one (`LinearOperator.eigvalsh`, `BlockOperator.eigvalsh`). The discriminant D = det H is, of two
+    variables, f_xx f_yy - f_xy².
 
     A point counts as critical where ‖∇f‖ ≤ gradient_rtol · ‖H‖₂ · max(1, ‖x‖): it is then within
     about that relative distance of a critical point, unless H is nearly singular. An eigenvalue λ
@@ -107,6 +105,7 @@ def critical_point(
             leaves of an eigenvalue that is zero, where f itself is not more sensitive.
         symmetric: whether the argument is a symmetric matrix, and only such are looked at; the
             gradient and the Hessian are then those on the n(n+1)/2 entries of an orthonormal basis.
+            For a pytree True, False, or a pytree of these like the argument.
 
     Returns:
         A function of f's arguments that returns a `CriticalPoint`.
@@ -131,16 +130,12 @@ def critical_point(
     def critical_point_f(*args: Any, **kwargs: Any) -> CriticalPoint:
         value, grad, H = derive(*args, **kwargs)
         chosen = args[argnums] if isinstance(argnums, int) else [args[k] for k in argnums]
-        gradient, point = ravel_pytree(grad)[0], ravel_pytree(chosen)[0]
-        if symmetric:
-            _checks.square_argument("critical_point", grad)
-            gradient = ((grad + grad.T) / 2).reshape(-1)
-            eigenvalues = jnp.linalg.eigvalsh(among_symmetric(H.as_matrix()))
-        elif isinstance(H, LinearOperator):
-            eigenvalues = H.eigvalsh()
-        else:
-            eigenvalues = jnp.linalg.eigvalsh(H.as_matrix())
-        return _classified(value, gradient, point, eigenvalues, gradient_rtol, eigenvalue_rtol)
+        only = only_symmetric("critical_point", symmetric, grad)
+        leaves = zip(jax.tree.leaves(grad), only, strict=True)
+        gradient = ravel_pytree([(g + g.T) / 2 if s else g for g, s in leaves])[0]
+        point = ravel_pytree(chosen)[0]
+        found = eigenvalues(H, only)
+        return _classified(value, gradient, point, found, gradient_rtol, eigenvalue_rtol)
 
     return critical_point_f
 

@@ -11,7 +11,8 @@ import jax
 from jaxmatcalc import _checks
 from jaxmatcalc.interpret import Program
 from jaxmatcalc.transforms.arguments import Argnums, Call, operator
-from jaxmatcalc.transforms.jacobian import jacobian
+from jaxmatcalc.transforms.columns import Flat, by_columns, traced
+from jaxmatcalc.transforms.jacobian import in_chunks, jacobian
 
 
 def hessian(
@@ -19,11 +20,16 @@ def hessian(
     argnums: Argnums = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
+    chunk_size: int | None = None,
 ) -> Callable[..., Any]:
     """The Hessian as arrays; takes the place of `jax.hessian`.
 
     H[i…, j…] = ∂²f(X) / ∂X[i…] ∂X[j…]. It is formed in one pass over its entries from the factored
     form that `hessian_operator` returns, or column by column, as JAX does, where that costs less.
+
+    With a `chunk_size` the gradient is linearised once, and so many columns are computed at a time,
+    as in `jacobian`: beside the result, which is held, that takes the memory of one pass through
+    the gradient and of so many tangents.
 
     Args:
         f: function of arrays, or pytrees of them. Like `jax.hessian` it may return more than a
@@ -31,6 +37,8 @@ def hessian(
         argnums: the argument to differentiate in, an integer or a tuple of them.
         has_aux: whether f returns a pair, (result, further data), of which the second is passed on.
         holomorphic: whether f is holomorphic, for complex arguments.
+        chunk_size: how many columns to compute at a time; None for all. Of a function with more
+            than a scalar, columns of the Jacobian of all their gradients.
 
     Returns:
         A function of f's arguments. It returns an array of shape ``in.shape + in.shape`` for an
@@ -38,20 +46,27 @@ def hessian(
         with `has_aux` a pair (Hessian, further data).
 
     Raises:
-        TypeError: an argument or a result is not of a differentiable dtype.
-        ValueError: `argnums` names an argument that is not there.
+        TypeError: an argument or a result is not of a differentiable dtype, or `chunk_size` is not
+            an integer.
+        ValueError: `argnums` names an argument that is not there, or `chunk_size` is below 1.
 
     Example:
         >>> import jax.numpy as jnp, jaxmatcalc as jmc
         >>> A = jnp.array([[2.0, 1.0], [0.0, 3.0]])
         >>> jmc.hessian(lambda x: x @ A @ x)(jnp.ones(2)).tolist()
         [[4.0, 1.0], [1.0, 6.0]]
+        >>> jmc.hessian(lambda x: x @ A @ x, chunk_size=1)(jnp.ones(2)).tolist()
+        [[4.0, 1.0], [1.0, 6.0]]
 
     Source: Magnus and Neudecker (2019), ch. 10: the Hessian is the Jacobian of the gradient.
     """
+    size = _checks.positive_count("hessian", "chunk_size", chunk_size)
 
     @functools.wraps(f)
     def hessian_f(*args: Any, **kwargs: Any) -> Any:
+        if size is not None:
+            formed, aux = _in_chunks(f, argnums, has_aux, holomorphic, size, args, kwargs)
+            return (formed, aux) if has_aux else formed
         try:
             call = Call("hessian", f, argnums, args, kwargs, holomorphic)
             program = Program(call, call.leaves, has_aux)
@@ -158,10 +173,39 @@ def value_grad_hessian_operator(
     return derived
 
 
-def _is_scalar(program: Program) -> bool:
+def _in_chunks(
+    f: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    holomorphic: bool,
+    size: int,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Any, Any]:
+    """The Hessian as arrays, so many columns at a time, and the further data."""
+    call = Call("hessian", f, argnums, args, kwargs, holomorphic)
+    program = traced(call, has_aux)
+    _checks.differentiable_results("hessian", program.out_avals, holomorphic)
+    if not _is_scalar(program):
+        rows = jax.jacrev(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
+        return in_chunks(rows, argnums, has_aux, holomorphic, size, args, kwargs)
+
+    def scalar(*xs: Any) -> tuple[Any, list[Any]]:
+        (value,), aux = program.run(*xs)
+        return value, aux
+
+    derivative = jax.grad(
+        scalar, tuple(range(len(call.leaves))), has_aux=True, holomorphic=holomorphic
+    )
+    aux, blocks = by_columns(lambda *xs: derivative(*xs), call.leaves, size)
+    return _nested(program, call, blocks), jax.tree.unflatten(program.aux_tree, aux)
+
+
+def _is_scalar(program: Program | Flat) -> bool:
     return len(program.out_avals) == 1 and program.out_avals[0].shape == ()
 
 
-def _nested(program: Program, call: Call, blocks: Any) -> Any:
+def _nested(program: Program | Flat, call: Call, blocks: Any) -> Any:
     """Blocks in JAX's pytrees: the result's, of the argument's, of the argument's."""
-    return jax.tree.unflatten(program.tree, [call.collect([call.collect(row) for row in blocks])])
+    rows = [call.collect(row, x) for row, x in zip(blocks, call.leaves, strict=True)]
+    return jax.tree.unflatten(program.tree, [call.collect(rows)])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxmatcalc import _checks, _jax
 from jaxmatcalc.interpret import Program, second_order
-from jaxmatcalc.transforms.arguments import Argnums, Call
+from jaxmatcalc.transforms.arguments import Argnums, Call, as_weak_as
 
 
 def laplacian(
@@ -147,7 +147,14 @@ class SecondOrderCall(Call):
         derive = second_order.laplacian if summed else second_order.diagonal
         found = derive(program, first)
         aux = jax.tree.unflatten(program.aux_tree, found.aux)
-        return Found(program.tree, found.values, aux, found.firsts, found.seconds)
+        seconds = list(map(self._weak, found.seconds)) if summed else found.seconds
+        return Found(program.tree, found.values, aux, found.firsts, seconds)
+
+    def _weak(self, laplacian: Any) -> Any:
+        """A Laplacian, weakly typed where all arguments are, as the Hessian is."""
+        weak = [x for x in map(jax.typeof, self.leaves) if x.weak_type]
+        all_weak = bool(weak) and len(weak) == len(self.leaves)
+        return as_weak_as(laplacian, weak[0]) if all_weak else laplacian
 
     def _reverse(self, program: Program, summed: bool, first: bool) -> Found:
         """Of a function with its own reverse rule, which cannot be differentiated forward."""

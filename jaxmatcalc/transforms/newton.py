@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,8 +13,10 @@ from jax import lax
 
 from jaxmatcalc import _checks
 from jaxmatcalc._precision import matmul
-from jaxmatcalc.linear.constructors import duplication, identity, kronecker
+from jaxmatcalc.linear.block import BlockOperator
+from jaxmatcalc.linear.constructors import duplication, identity
 from jaxmatcalc.linear.operator import LinearOperator
+from jaxmatcalc.transforms.arguments import as_weak_as
 from jaxmatcalc.transforms.hessian import value_grad_hessian_operator
 
 # Up to this order all eigenvalues of a matrix are found; above, the extreme ones, by iteration
@@ -27,7 +29,7 @@ def newton_direction(
     argnums: int = 0,
     damping: Any = 0.0,
     method: str | None = None,
-    symmetric: bool = False,
+    symmetric: Any = False,
 ) -> Callable[..., Any]:
     """The Newton direction of a function, by an exact solve.
 
@@ -43,19 +45,20 @@ def newton_direction(
         f: function of arrays, or pytrees of them, that returns a scalar.
         argnums: the argument to differentiate in.
         damping: λ ≥ 0, added to the diagonal of H, or "auto". The least eigenvalue comes from the
-            structure of H or from the matrix; for an array of more than 512 entries without such
-            structure by LOBPCG, with ‖H‖ in the Frobenius norm for |λ₁| if that does not converge.
+            structure of H or from the matrix; for more than 512 unknowns without such structure by
+            LOBPCG, with ‖H‖ in the Frobenius norm for |λ₁| if that does not converge.
         method: as in `LinearOperator.solve`.
         symmetric: whether the argument is a symmetric matrix, and D is to be one; the solve then
-            takes place among symmetric matrices, and "auto" looks at H on these alone.
+            takes place among symmetric matrices, and "auto" looks at H on these alone. For a pytree
+            True, False, or a pytree of these like the argument.
 
     Returns:
         A function of f's arguments that returns D, like the argument.
 
     Raises:
         TypeError: f does not return a real scalar, or an argument is not of a differentiable dtype.
-        ValueError: `argnums` names an argument that is not there, `damping` is another word, the
-            argument is not a square matrix with `symmetric`, or the structure does not admit
+        ValueError: `argnums` names an argument that is not there, `damping` is another word, an
+            array is not a square matrix with `symmetric`, or the structure does not admit
             `method`.
 
     Example:
@@ -77,37 +80,39 @@ def newton_direction(
     @functools.wraps(f)
     def newton_direction_f(*args: Any, **kwargs: Any) -> Any:
         _, grad, H = derive(*args, **kwargs)
-        if symmetric:
-            _checks.square_argument("newton_direction", grad)
+
+        def like_argument(direction: Any) -> Any:
+            return jax.tree.map(lambda d, g: as_weak_as(d, jax.typeof(g)), direction, grad)
+
+        only = only_symmetric("newton_direction", symmetric, grad)
         single = isinstance(H, LinearOperator)
-        options: dict[str, Any] = {"method": method}
-        if single:
-            options["symmetric"] = symmetric
+        options: dict[str, Any] = {"method": method, "symmetric": symmetric}
         descent = jax.tree.map(jnp.negative, grad)
+
+        def undamped(_: Any = None) -> Any:
+            return like_argument(H.solve(descent, **options))
 
         def damped(shift: Any) -> Any:
             unit = identity(H.in_shape, H.dtype) if single else H.identity()
-            return (H + shift * unit).solve(descent, **options)
+            return like_argument((H + shift * unit).solve(descent, **options))
 
         if isinstance(damping, str):
-            # the eigenvalues of blocks are those of the matrix
-            shift = _shift(H if single else kronecker(H.as_matrix()), symmetric)
+            shift = _shift(H, only)
             if single and not H.terms:
                 return damped(shift)
-            return lax.cond(shift > 0, damped, lambda _: H.solve(descent, **options), shift)
+            return lax.cond(shift > 0, damped, undamped, shift)
         if isinstance(damping, int | float) and not damping:
-            return H.solve(descent, **options)
+            return undamped()
         return damped(damping)
 
     return newton_direction_f
 
 
-def _shift(H: LinearOperator, symmetric: bool) -> jax.Array:
+def _shift(H: LinearOperator | BlockOperator, symmetric: tuple[bool, ...]) -> jax.Array:
     """The λ of ``damping="auto"``; 0 where H is positive definite."""
-    order, eps = math.prod(H.in_shape), float(jnp.finfo(H.dtype).eps)
-    if symmetric or order <= SMALL:
-        matrix = among_symmetric(H.as_matrix()) if symmetric else None
-        values = H.eigvalsh() if matrix is None else jnp.linalg.eigvalsh(matrix)
+    order, eps = sum(map(math.prod, _shapes(H))), float(jnp.finfo(H.dtype).eps)
+    if any(symmetric) or order <= SMALL:
+        values = eigenvalues(H, symmetric)
         least, greatest = (jnp.min(values, initial=jnp.inf), jnp.max(values, initial=-jnp.inf))
     else:
         (least,) = H.extreme_eigenvalues(which="smallest")
@@ -121,9 +126,28 @@ def _shift(H: LinearOperator, symmetric: bool) -> jax.Array:
     return jnp.where(norm > 0, jnp.where(definite, 0, raised), 1)
 
 
-def among_symmetric(matrix: jax.Array) -> jax.Array:
-    """A matrix (n², n²) on symmetric matrices, in an orthonormal basis of them."""
-    n = math.isqrt(matrix.shape[-1])
-    basis = duplication(n, matrix.dtype).as_matrix()
-    basis = basis / jnp.linalg.norm(basis, axis=0)
-    return matmul(basis.T, matmul(matrix, basis))
+def _shapes(H: LinearOperator | BlockOperator) -> Sequence[tuple[int, ...]]:
+    return [H.in_shape] if isinstance(H, LinearOperator) else H.in_shapes
+
+
+def only_symmetric(name: str, symmetric: Any, argument: Any) -> tuple[bool, ...]:
+    """Which leaves of an argument are symmetric matrices."""
+    leaves, tree = jax.tree.flatten(argument)
+    return _checks.symmetric_leaves(name, symmetric, tree, [leaf.shape for leaf in leaves])
+
+
+def eigenvalues(H: LinearOperator | BlockOperator, symmetric: tuple[bool, ...]) -> jax.Array:
+    """Those of H, or of H on the symmetric matrices that some leaves are, in ascending order."""
+    if not any(symmetric):
+        return H.eigvalsh()
+    bases = [_basis(s, only, H.dtype) for s, only in zip(_shapes(H), symmetric, strict=True)]
+    basis = jax.scipy.linalg.block_diag(*bases)
+    return jnp.linalg.eigvalsh(matmul(basis.T, matmul(H.as_matrix(), basis)))
+
+
+def _basis(shape: tuple[int, ...], symmetric: bool, dtype: Any) -> jax.Array:
+    """An orthonormal basis of the arrays of a shape, or of the symmetric matrices, in columns."""
+    if not symmetric:
+        return jnp.eye(math.prod(shape), dtype=dtype)
+    basis = duplication(shape[0], dtype).as_matrix()
+    return basis / jnp.linalg.norm(basis, axis=0)

@@ -36,9 +36,10 @@ def rewrite(f: Callable[..., Any]) -> Callable[..., Any]:
       `jax.scipy.linalg.expm`, `jax.scipy.linalg.sqrtm`; `jax.scipy.linalg.eigh` where the
       eigenvectors are not used.
 
-    The square of a norm, and what is solved with `jax.scipy.linalg.cho_solve` or summed from the
-    logarithms of the diagonal of a factor of `jnp.linalg.cholesky`, are taken as one: no derivative
-    goes through the norm or the factor.
+    The square of a norm is taken as one, and of a factor L of `jnp.linalg.cholesky` what is solved
+    by `jax.scipy.linalg.cho_solve`, the squared length of L⁻¹ b by
+    `jax.scipy.linalg.solve_triangular`, and the sum of the logarithms of the diagonal: no
+    derivative goes through the norm or the factor.
 
     A call is recognised by its name and because its body is what that function traces to at these
     shapes; a function of the user's that is also called ``trace`` is left alone, and so is an

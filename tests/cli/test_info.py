@@ -11,6 +11,7 @@ import pytest
 
 import jaxmatcalc as jmc
 from jaxmatcalc.cli import COMMANDS, main
+from jaxmatcalc.cli.info import OPERATIONS
 
 
 def test_info_names_versions_devices_and_precision(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,6 +23,24 @@ def test_info_names_versions_devices_and_precision(capsys: pytest.CaptureFixture
     assert facts["backend"] == jax.default_backend()
     assert facts["devices"].count(",") == len(jax.devices()) - 1
     assert facts["x64"].startswith("on" if jax.config.jax_enable_x64 else "off")
+
+
+def test_info_names_the_kernel_for_a_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--shape", "4096x4x4", "--dtype", "float32"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("cpu   plain XLA, lane-wise") == len(OPERATIONS)
+    assert "cuda  Pallas kernel, lane-wise" in text
+    assert main(["info", "--shape", "64x64", "--dtype", "complex64"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("cpu   library\n") == len(OPERATIONS)
+    assert text.count("not in complex64") == 2 * len(OPERATIONS)
+
+
+@pytest.mark.parametrize("shape", ["4096x8x7", "8", "axb"])
+def test_info_needs_square_matrices(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["info", "--shape", shape])
+    assert f"needs square matrices, as 4096x8x8; got {shape!r}" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

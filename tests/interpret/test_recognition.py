@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmatcalc import hessian_operator, ops, rewrite
+from jaxmatcalc import hessian_operator, ops, rewrite, value_grad_hessian_operator
 from jaxmatcalc.interpret import Program
 from jaxmatcalc.interpret.library import LIBRARY
 
@@ -296,3 +296,37 @@ def test_every_operation_that_the_library_has_is_in_the_table():
         for path in entry.public:
             module, name = path.rsplit(".", 1)
             assert callable(getattr({"jnp": jnp, "jnp.linalg": linalg}.get(module, scipy), name))
+
+
+def half(L, b, lower=True):
+    return scipy.solve_triangular(L, b, lower=lower, trans=0 if lower else 1)
+
+
+# what is made of z = L⁻¹ b, and whether it is bᵀ A⁻¹ b
+SQUARES = {
+    "z @ z": (lambda A: (lambda z: z @ z)(half(linalg.cholesky(A), v)), True),
+    "sum of squares": (lambda A: jnp.sum(half(linalg.cholesky(A), Y) ** 2), True),
+    "upper factor": (
+        lambda A: jnp.sum(jnp.square(half(linalg.cholesky(A, upper=True), v, False))),
+        True,
+    ),
+    "sum of products": (lambda A: (lambda z: jnp.sum(z * z))(half(linalg.cholesky(A), v)), True),
+    "another product": (lambda A: half(linalg.cholesky(A), v) @ v, False),
+    "rows alone": (lambda A: jnp.sum(half(linalg.cholesky(A), Y) ** 2, 0)[0], False),
+    "the wrong triangle": (
+        lambda A: jnp.sum(scipy.solve_triangular(linalg.cholesky(A), v, trans=1, lower=True) ** 2),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_the_squared_length_of_a_half_solve_is_a_quadratic_form(name, close):
+    """Its Hessian has Kronecker factors A⁻¹ and A⁻¹ b bᵀ A⁻¹, and no factor is differentiated."""
+    f, recognised = SQUARES[name]
+    A = S + jnp.eye(n)
+    value, _, H = jax.jit(value_grad_hessian_operator(f))(A)
+    assert ("dense" in H.structure.kind) != recognised
+    close(value, f(A))
+    close(H @ Y, jax.jvp(jax.grad(f), (A,), (Y,))[1])
+    close(rewrite(f)(A), f(A))

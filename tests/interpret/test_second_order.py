@@ -64,6 +64,34 @@ def recurrent(x):
     return jax.lax.scan(step, jnp.sin(x), None, length=3)
 
 
+def scanned(X):
+    """What enters at each step, from a state of zeros; what is gathered is of second degree."""
+    step = lambda h, row: (jnp.tanh(A @ h + row), h[0] * row)  # noqa: E731
+    return jax.lax.scan(step, jnp.zeros(n), X, reverse=True)
+
+
+def integrated(x):
+    """Two steps of Runge and Kutta, each with a loop of its own."""
+
+    def stage(i, k):
+        return jnp.sin(B @ (k / (2.0 + i)))
+
+    def step(x, _):
+        return x + 0.1 * jax.lax.fori_loop(0, 2, stage, x), None
+
+    return jnp.sum(jax.lax.scan(step, x, None, length=2)[0] ** 3)
+
+
+def repeated(x):
+    """A loop of as many steps as the point says."""
+    body = lambda c: (c[0] + 1, jnp.sin(A @ c[1]) * c[1][0])  # noqa: E731
+    return jax.lax.while_loop(lambda c: c[0] < jnp.where(x[0] > 9, 9, 2), body, (0, x))[1]
+
+
+def rows_in_a_loop(X):
+    return jax.lax.scan(lambda H, _: (jnp.tanh(H @ A), jnp.sum(H)), X, None, length=2)
+
+
 def _differential(primals, tangents):
     (X, Y), (dX, dY) = primals, tangents
     return product((1, 1), dX, Y) + product((1, 1), X, dY)
@@ -96,9 +124,17 @@ CASES = {
     "softmax": (jax.nn.softmax, x, set()),
     "attention": (attention, X, set()),
     "determinant ansatz": (ansatz, R, set()),
-    "recurrent": (recurrent, x, {"scan"}),
+    "recurrent": (recurrent, x, set()),
+    "recurrent, in two places": (
+        lambda W: jnp.sum(W[0] * recurrent(W[1])[0]),
+        normal(2, n),
+        set(),
+    ),
+    "recurrent, in what is scanned": (scanned, R.T, set()),
+    "ODE": (integrated, x, set()),
+    "rows in a loop": (rows_in_a_loop, R @ P1[:3], set()),
     "cond": (chosen, x, {"cond"}),
-    "while": (lambda x: jax.lax.fori_loop(0, 2, lambda i, h: jnp.sin(A @ h), x), x, {"scan"}),
+    "while": (repeated, x, set()),
     "convolution": (lambda x: jnp.convolve(jnp.sin(x), x), x, {"conv_general_dilated"}),
     "a multilinear primitive": (
         lambda x: product((1, 1), jnp.sin(x), x**2),
@@ -150,16 +186,20 @@ def test_second_derivatives(name, close):
 
 def test_a_fallback_names_its_line():
     found = []
-    laplacian_of = lambda x: found.append(second_order.laplacian(Program(recurrent, [x])))  # noqa: E731
+    laplacian_of = lambda x: found.append(second_order.laplacian(Program(chosen, [x])))  # noqa: E731
     jax.eval_shape(laplacian_of, x)
     assert "test_second_order.py:" in found[0].fallbacks[0]
 
 
+def equations(f, x):
+    """Every equation of a function's program, those of its loops and calls too."""
+    jaxpr = _jax.opened(jax.make_jaxpr(f)(x))[0]
+    return [e for p in _jax.subprograms(jaxpr) for e in p.eqns]
+
+
 def largest(f, x):
     """Entries of the largest array that a function's program makes."""
-    jaxpr = _jax.opened(jax.make_jaxpr(f)(x))[0]
-    outs = [v.aval for p in _jax.subprograms(jaxpr) for e in p.eqns for v in e.outvars]
-    return max(aval.size for aval in outs)
+    return max(v.aval.size for e in equations(f, x) for v in e.outvars)
 
 
 def test_closed_forms_need_no_array_larger_than_the_argument():
@@ -175,6 +215,17 @@ def test_rows_that_do_not_meet_cost_one_row_each():
     """The Jacobian of a network of rows has the columns of one row, not of all."""
     points = jnp.ones((30, n))
     assert largest(laplacian(lambda X: jnp.sum(rows(X))), points) <= 30 * n * 5
+
+
+def test_loops_are_run_once_for_all_directions():
+    """One loop each; in its body J is pushed as a matrix, and rows cost one row each."""
+    for f, loops in ((recurrent, 1), (integrated, 2)):
+        found = equations(laplacian(f), jnp.ones(n))
+        assert sum(e.primitive.name in ("scan", "while") for e in found) == loops
+        products = [e.outvars[0].aval.shape for e in found if e.primitive.name == "dot_general"]
+        assert products and set(map(len, products)) <= {0, 1, 2}
+    points = jnp.ones((30, n))
+    assert largest(laplacian(lambda X: rows_in_a_loop(X)[0].sum()), points) <= 30 * n * n
 
 
 def test_one_pass_of_a_network():

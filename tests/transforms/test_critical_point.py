@@ -128,5 +128,16 @@ def test_mistakes():
         critical_point(jnp.sin)(x)
     with pytest.raises(ValueError, match=r"`critical_point` with symmetric=True .* got shape \(3,"):
         critical_point(lambda x: x @ x, symmetric=True)(x)
-    with pytest.raises(ValueError, match=r"symmetric=True needs one argument, .* got dict"):
+    with pytest.raises(ValueError, match=r"symmetric=True needs matrices .* got shape"):
         critical_point(lambda p: p["x"] @ p["x"], symmetric=True)({"x": x})
+
+
+def test_pytrees_by_blocks(close):
+    """The spectrum of a pytree is that of its blocks, on symmetric matrices where asked for."""
+    f = lambda p: -jnp.linalg.slogdet(p["X"])[1] + jnp.trace(p["X"]) - p["y"] ** 2  # noqa: E731
+    at = {"X": jnp.eye(2), "y": jnp.zeros(())}
+    point = critical_point(f)(at)
+    close(point.eigenvalues, jnp.array([-2.0, -1, 1, 1, 1]))
+    assert point.kind == "saddle" and bool(point.is_critical)
+    point = critical_point(f, symmetric={"X": True, "y": False})(at)
+    close(point.eigenvalues, jnp.array([-2.0, 1, 1, 1]))

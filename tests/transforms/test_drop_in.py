@@ -14,13 +14,16 @@ from jaxmatcalc import (
     directional_derivative,
     gauss_newton_operator,
     hessian,
+    hessian_diagonal,
     hessian_operator,
     hvp,
     jacobian,
     jacobian_operator,
+    laplacian,
     newton_direction,
     rewrite,
     value_grad_hessian_operator,
+    value_grad_laplacian,
 )
 
 rng = np.random.default_rng(2)
@@ -289,3 +292,50 @@ def test_functions_with_a_reverse_rule_only():
     np.testing.assert_allclose(jacobian(f)(b), 3 * b)
     with pytest.raises(TypeError, match="forward-mode"):
         directional_derivative(f)(b, b)
+
+
+# Weak types: what is derived in a Python number promotes as one
+
+NUMBERS = {
+    "power": lambda x: x**3 * jnp.sin(x),
+    "linear": lambda x: 2 * x,
+    "with a strong number": lambda x: x**2 * jnp.ones(()),
+}
+GRADIENTS = {
+    "gradient": lambda f: lambda x: value_grad_hessian_operator(f)(x)[1],
+    "product": lambda f: lambda x: hvp(f)(x, 1.0),
+    "direction": lambda f: newton_direction(f, damping=1.0),
+    "damped": lambda f: newton_direction(f, damping="auto"),
+    "diagonal": hessian_diagonal,
+    "laplacian": laplacian,
+    "gradient beside the Laplacian": lambda f: lambda x: value_grad_laplacian(f)(x)[1],
+}
+
+
+def types(tree):
+    return [(x.dtype, x.weak_type) for x in map(jax.typeof, jax.tree.leaves(tree))]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_weak_types_of_numbers(name, float_dtype):
+    f = NUMBERS[name]
+    for x in (0.5, np.asarray(0.5, float_dtype)[()]):
+        for ours, theirs in ((jacobian, jax.jacobian), (hessian, jax.hessian)):
+            assert types(ours(f)(x)) == types(theirs(f)(x))
+            assert types(jax.eval_shape(ours(f), x)) == types(jax.eval_shape(theirs(f), x))
+        expected = types(jax.grad(f)(x))
+        found = {key: types(jax.eval_shape(made(f), x)) for key, made in GRADIENTS.items()}
+        assert found == dict.fromkeys(GRADIENTS, expected)
+        value = jax.eval_shape(lambda x: value_grad_hessian_operator(f)(x)[0], x)
+        assert types(value) == types(jax.eval_shape(f, x))
+    assert isinstance(laplacian(f)(0.5), jax.Array)
+
+
+def test_weak_types_of_pytrees():
+    p = {"a": 0.5, "b": jnp.float32(2), "c": jnp.arange(3, dtype=jnp.float16)}
+    f = lambda p: p["a"] ** 2 * p["b"] + jnp.sum(p["c"]) * p["a"]  # noqa: E731
+    for ours, theirs in ((jacobian, jax.jacobian), (hessian, jax.hessian)):
+        assert types(jax.eval_shape(ours(f), p)) == types(jax.eval_shape(theirs(f), p))
+    for made in (GRADIENTS["gradient"], hessian_diagonal):
+        found = types(jax.eval_shape(made(lambda p: f({**p, "c": jnp.zeros(3)})), p))
+        assert found == types(jax.eval_shape(jax.grad(f), p))

@@ -70,7 +70,9 @@ def test_among_symmetric_matrices(close):
     assert np.linalg.matrix_rank(np.asarray(jax.hessian(f)(eye)).reshape(4, 4)) == 3
     found = newton_direction(f, symmetric=True)(eye)
     close(found, -S / 2)
-    with pytest.raises(ValueError, match=r"symmetric=True needs one argument, a matrix \(n, n\)"):
+    with pytest.raises(
+        ValueError, match=r"symmetric=True needs matrices \(n, n\); got shape \(3,\)"
+    ):
         newton_direction(lambda x: x @ x, symmetric=True)(jnp.ones(3))
 
 
@@ -157,5 +159,20 @@ def test_mistakes_in_damping():
         ValueError, match=r'`newton_direction` needs damping to be "auto"; got .none'
     ):
         newton_direction(lambda x: x @ x, damping="none")
-    with pytest.raises(ValueError, match=r"symmetric=True needs one argument, .* got dict"):
+    with pytest.raises(ValueError, match=r"symmetric=True needs matrices .* got shape"):
         newton_direction(lambda p: p["x"] @ p["x"], symmetric=True)({"x": jnp.ones(2)})
+
+
+def test_pytrees_with_symmetric_leaves(close):
+    """As above, beside a vector: D of the matrix is symmetric, and the vector's is its own."""
+    S = jnp.array([[2.0, 1.0], [1.0, 3.0]])
+
+    def f(p):
+        X, y = p["X"], p["y"]
+        return -jnp.linalg.slogdet(X)[1] + jnp.trace(S @ X) + jnp.sum(X**2) / 2 + jnp.sum(y**4)
+
+    at = {"X": jnp.eye(2), "y": jnp.arange(1.0, 3.0)}
+    for damping in (0.0, "auto"):
+        found = newton_direction(f, damping=damping, symmetric={"X": True, "y": False})(at)
+        close(found["X"], -S / 2)
+        close(found["y"], -at["y"] / 3)

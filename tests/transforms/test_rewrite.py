@@ -13,7 +13,8 @@ from jax.experimental import io_callback
 
 from jaxmatcalc import expm, hessian_operator, rewrite, value_grad_hessian_operator
 from jaxmatcalc.interpret import Program
-from jaxmatcalc.interpret.library import LIBRARY, PARTNERS
+from jaxmatcalc.interpret.library import LIBRARY
+from jaxmatcalc.interpret.partners import PARTNERS
 
 linalg = jnp.linalg
 scipy = jax.scipy.linalg

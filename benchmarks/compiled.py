@@ -1,0 +1,269 @@
+"""What compilers say of programs for devices that nobody has at hand.
+
+What is counted is the compiler's program: launches, bytes that go to and from memory, temporaries;
+and of the kernels of jaxmatcalc registers, spills and instructions. Nothing is run, and nothing
+here is a time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import math
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import jaxmatcalc as jmc
+from benchmarks import functions as fun
+from benchmarks.contenders import BASELINE, TASKS
+from benchmarks.hlo import Traffic, traffic
+from benchmarks.report import OURS, digits, emphasised, markdown, multiple
+from benchmarks.results import UnusableResults
+from benchmarks.targets import TARGETS, compiled_for, ptxas, without_devices
+from jaxmatcalc.kernels import lanes, looped, mosaic, tpu
+
+Record = dict[str, Any]
+
+
+FUNCTIONS = (fun.logdets, fun.positive_logdets, fun.inverses, fun.solutions)
+SIZES = ((4096, 4), (4096, 8), (1024, 16), (256, 32))
+ORDERS = (4, 5, 7, 8, 11, 12, 14, 16)
+MATRICES = 65536  # of a batch that a kernel is compiled for
+WANTED = {(4096, 8), (1024, 16)}  # fewer launches than plain JAX there, and half of its bytes
+
+
+def costs(target: str, compiled: Any) -> Record:
+    """Launches, bytes and temporaries of a compiled program, and the compiler's count of flops."""
+    found: Traffic = traffic(compiled.as_text())
+    record = {
+        "launches": found.launches,
+        "kernels": sorted(found.kernels),
+        "bytes": found.bytes,
+        "main memory": found.bytes,
+        "temporaries": compiled.memory_analysis().temp_size_in_bytes,
+    }
+    if TARGETS[target].platform == "tpu":
+        analysis = compiled.cost_analysis()
+        record |= {"bytes": analysis["bytes accessed"], "flops": analysis.get("flops", 0.0)}
+    return record
+
+
+def programs() -> Iterator[tuple[str, dict[str, Callable[..., Any]], tuple[tuple[int, ...], ...]]]:
+    """Every program by name: how plain JAX and jaxmatcalc do it, and the shapes it is taken at."""
+    gradients = TASKS["gradient"]
+    for function in FUNCTIONS:
+        for b, n in SIZES:
+            builds = {name: contender.build(function) for name, contender in gradients.items()}
+            yield f"{function.__name__.replace('_', '-')}-b{b}-n{n}", builds, ((b, n, n),)
+    for b, factors in ((1024, (16, 16)), (256, (64, 64)), (256, (16, 16, 16))):
+        name = "x".join(map(str, factors))
+        shapes = (*((n, n) for n in factors), (b, math.prod(factors)))
+        yield f"kronecker-products-b{b}-{name}", {BASELINE: _kron, "jaxmatcalc": _kronecker}, shapes
+    for function, n in ((fun.logdet, 32), (fun.precision, 32), (fun.factorisation, 64)):
+        shapes = {
+            fun.logdet: ((n, n),),
+            fun.precision: ((n, n), (n, n)),
+            fun.factorisation: ((n, 5), (n, n), (n, 5)),
+        }[function]
+        builds = {BASELINE: jax.hessian(function), "jaxmatcalc": jmc.hessian(function)}
+        yield f"hessian-{function.__name__}-n{n}", builds, shapes
+
+
+def _kron(*arrays: jax.Array) -> jax.Array:
+    *factors, X = arrays
+    return X @ functools.reduce(jnp.kron, factors).T
+
+
+def _kronecker(*arrays: jax.Array) -> jax.Array:
+    *factors, X = arrays
+    return jax.vmap(lambda x: jmc.kronecker(*factors) @ x)(X)
+
+
+def program(target: str, builds: dict[str, Callable[..., Any]], shapes: Any) -> Record:
+    """What every contender costs."""
+    return {
+        name: costs(target, compiled_for(target, build, *shapes)) for name, build in builds.items()
+    }
+
+
+def kernel(target: str, operation: str, n: int) -> Record | None:
+    """What a kernel takes of its processor; None where there is no kernel."""
+    module = mosaic if TARGETS[target].platform == "cuda" else tpu
+    if module.admits(operation, n, jnp.float32) is not None:
+        return None
+    shapes, outs = [(n, n, MATRICES)], [(n, n)]
+    if operation.endswith("solve"):
+        shapes, outs = [(n, n, MATRICES), (n, 1, MATRICES)], [(n, 1)]
+    elif not operation.endswith("_inverse"):
+        outs = [(n, 1)]
+    elif operation.count("_") == 2:
+        outs = [(n, 1), (n, n)]
+    body = getattr(lanes, operation)
+    for file in _dump().iterdir():
+        file.unlink()
+    compiled_for(target, lambda *arrays: module.run(body, outs, *arrays), *shapes)
+    taken = assembled(TARGETS[target].capability) if module is mosaic else bundled()
+    return taken | {"in memory": module.in_memory(operation, n, jnp.float32)}
+
+
+def kernels(target: str) -> list[Record]:
+    """What every kernel takes, by size; in a process of its own, which writes all it compiles."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_dump) as process:
+        chosen = [(operation, n) for operation in looped.BODIES for n in ORDERS]
+        found = [process.submit(kernel, target, *pair) for pair in chosen]
+        return [
+            {"target": target, "operation": operation, "n": n, **record}
+            for (operation, n), future in zip(chosen, found, strict=True)
+            if (record := future.result()) is not None
+        ]
+
+
+@functools.cache
+def _dump() -> Path:
+    """Where the compilers of this process write; libtpu reads its options when it is loaded."""
+    folder = Path(tempfile.mkdtemp(prefix="compiled-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["MOSAIC_GPU_DUMP_TO"] = str(folder)
+    os.environ["LIBTPU_INIT_ARGS"] = f"--xla_jf_dump_to={folder} --xla_jf_dump_llo_text=true"
+    return folder
+
+
+def assembled(capability: tuple[int, int]) -> Record:
+    """Registers and bytes spilled of a thread, as ptxas has them."""
+    (source,) = _dump().glob("*.ptx")
+    architecture = "sm_{}{}a".format(*capability)
+    command = [str(ptxas()), "-v", f"-arch={architecture}", str(source), "-o", os.devnull]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return {
+        "registers": max(map(int, re.findall(r"Used (\d+) registers", said))),
+        "spilled": sum(map(int, re.findall(r"(\d+) bytes spill stores", said))),
+    }
+
+
+def bundled() -> Record:
+    """Instruction bundles, of which a core starts one a cycle, and registers spilled."""
+    final = [f for f in _dump().glob("*jaxmatcalc*final_bundles.txt") if "schedule" not in f.name]
+    text = max(final, key=lambda file: file.stat().st_size).read_text(encoding="utf-8")
+    return {
+        "bundles": len(re.findall(r"^\s*0x[0-9a-f]+", text, re.MULTILINE)),
+        "spilled": len(re.findall(r"vst \[vmem:\[#allocation\d+_spill", text)),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What decides what a compiler makes."""
+    names = ("jax", "jaxlib", "libtpu", "jax-cuda13-plugin")
+    found = {d.metadata["Name"]: d.version for d in metadata.distributions()}
+    return {name: found[name] for name in names if name in found}
+
+
+def compile_all(targets: Sequence[str], path: Path, notify: Callable[[str], None]) -> None:
+    """Compile what the file does not have yet; it is whole after every program."""
+    without_devices()
+    content: Record = {"compiled with": versions(), "programs": [], "kernels": []}
+    if path.exists():
+        content = read(path)
+        if content["compiled with"] != versions():
+            raise UnusableResults(f"{path} was compiled with other versions: name another --out")
+    for target in targets:
+        done = {(r["target"], r["name"]) for r in content["programs"]}
+        for name, builds, shapes in programs():
+            if (target, name) not in done:
+                notify(f"{target}: {name}")
+                record = {"target": target, "name": name, **program(target, builds, shapes)}
+                content["programs"].append(record)
+                write(path, content)
+        if target not in {r["target"] for r in content["kernels"]}:
+            notify(f"{target}: kernels")
+            content["kernels"] += kernels(target)
+            write(path, content)
+
+
+def write(path: Path, content: Record) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> Record:
+    """A file of compiled costs; empty where it is a file of another kind."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and "compiled with" in content else {}
+
+
+def report(content: Record) -> str:
+    """The tables: what programs cost, and what kernels take."""
+    made = ", ".join(f"{name} {version}" for name, version in content["compiled with"].items())
+    head = (
+        f"Compiled for these devices, not measured on them: float32, with {made}.\n"
+        "Of calls of libraries only operands and results are counted. Bold: not what is wanted,\n"
+        "which is fewer launches and half the bytes at 4,096 × 8² and 1,024 × 16²."
+    )
+    columns = ("program", "for", "launches: JAX", OURS, "bytes: JAX", OURS, "ratio",
+               "temporaries: JAX", OURS)  # fmt: skip
+    parts = [head, markdown(columns, [_row(record) for record in content["programs"]])]
+    for target in dict.fromkeys(record["target"] for record in content["kernels"]):
+        parts += [
+            _caption(target),
+            _kernels([r for r in content["kernels"] if r["target"] == target]),
+        ]
+    return "\n\n".join(parts)
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    theirs, ours = record[BASELINE], record[OURS]
+    ratio = theirs["bytes"] / ours["bytes"]
+    goal = any(f"-b{b}-n{n}" in record["name"] for b, n in WANTED)
+    return (
+        f"`{record['name']}`",
+        record["target"],
+        f"{theirs['launches']:,}",
+        emphasised(f"{ours['launches']:,}", goal and ours["launches"] >= theirs["launches"]),
+        amount(theirs["bytes"]),
+        amount(ours["bytes"]),
+        emphasised(multiple(ratio), goal and ratio < 2),
+        amount(theirs["temporaries"]),
+        amount(ours["temporaries"]),
+    )
+
+
+def _caption(target: str) -> str:
+    unit = "registers a thread" if TARGETS[target].platform == "cuda" else "bundles a step"
+    return f"Kernels compiled for {target}, by n: {unit}; * in memory on the chip."
+
+
+def _kernels(records: list[Record]) -> str:
+    rows: dict[str, dict[int, str]] = {}
+    for record in records:
+        count = record.get("registers", record.get("bundles"))
+        spilled = f" ({record['spilled']} spilled)" if record["spilled"] else ""
+        cell = f"{count:,}{'*' if record['in memory'] else ''}{spilled}"
+        rows.setdefault(record["operation"], {})[record["n"]] = cell
+    cells = [(f"`{name}`", *(row.get(n, "–") for n in ORDERS)) for name, row in rows.items()]
+    return markdown(("kernel", *map(str, ORDERS)), cells)
+
+
+def amount(count: float) -> str:
+    """Bytes, to three digits.
+
+    >>> amount(0), amount(6_554_628), amount(2.66e9)
+    ('0 B', '6.55 MB', '2.66 GB')
+    """
+    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    scale, unit = next((u for u in units if count >= u[0]), (1.0, "B"))
+    return f"{digits(count / scale)} {unit}" if scale > 1 else f"{count:.0f} B"

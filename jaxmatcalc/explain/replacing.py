@@ -1,0 +1,71 @@
+"""A tensor with other symbols in it, made anew: what is symmetric now may be shorter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jaxmatcalc.explain.algebra import inverse, matrix_function
+from jaxmatcalc.explain.atoms import (
+    Atom,
+    Call,
+    Determinant,
+    Elementwise,
+    Frechet,
+    Group,
+    Inverse,
+    MatrixFunction,
+    Symbol,
+    VariablePower,
+)
+from jaxmatcalc.explain.building import (
+    determinant,
+    elementwise,
+    grouped,
+    power,
+    product,
+    variable_power,
+)
+from jaxmatcalc.explain.tensor import Number, Tensor, of_atom
+
+
+def replaced(value: Tensor, symbols: Mapping[str, Symbol]) -> Tensor:
+    """A tensor with the symbols of these names replaced."""
+    known: dict[str, Tensor] = {}
+
+    def tensor(old: Tensor) -> Tensor:
+        total = Tensor(old.shape)
+        for term in old.terms:
+            operands = [(factor(f.atom, f.power), f.labels) for f in term.factors]
+            total += product(term.out, *operands, expand=False).scaled(term.scale)
+        return total
+
+    def factor(atom: Atom, exponent: Number) -> Tensor:
+        if atom.key not in known:
+            known[atom.key] = made(atom)
+        return known[atom.key] if exponent == 1 else power(known[atom.key], exponent)
+
+    def made(atom: Atom) -> Tensor:
+        parts = [tensor(p) for p in atom.parts]
+        match atom:
+            case Symbol():
+                return of_atom(symbols.get(atom.name, atom))
+            case Group():
+                return grouped(parts[0])
+            case Elementwise():
+                return elementwise(atom.name, parts[0])
+            case VariablePower():
+                return variable_power(*parts)
+            case Inverse():
+                return inverse(parts[0])
+            case Determinant():
+                return determinant(atom.name, parts[0], atom.singular)
+            case MatrixFunction():
+                return matrix_function(atom.name, parts[0])
+            case Frechet():
+                return of_atom(Frechet(atom.name, parts[0]))
+            case Call():
+                call = Call(atom.name, atom.function, parts, atom.shape, atom.line, atom.detail)
+                return of_atom(call)
+        return of_atom(atom)
+
+    return tensor(value)
