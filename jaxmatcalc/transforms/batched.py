@@ -107,8 +107,7 @@ def batched(
             chunk = length if size is None else max(1, size // devices)
         return Layout(items, devices, chunk)
 
-    @functools.wraps(transform)
-    def batched_f(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         form, arrays, items = flattened(in_axes, args, kwargs)
         _checks.mean_of_something("batched", reduce, items)
         tracing = _jax.is_tracing(arrays)
@@ -128,8 +127,27 @@ def batched(
         form, arrays, items = flattened(in_axes, args, kwargs)
         return work.lowered(form, arrays, layout(form, arrays, items).chunk)
 
-    batched_f.lower = lower  # pyright: ignore[reportAttributeAccessIssue]
-    return batched_f
+    return _Batched(transform, call, lower)
+
+
+class _Batched:
+    """A function with a method `lower`: as an attribute, `jax.jit` would take it for its own."""
+
+    def __init__(
+        self,
+        transform: Callable[..., Any],
+        call: Callable[..., Any],
+        lower: Callable[..., jax.stages.Lowered],
+    ):
+        functools.update_wrapper(self, transform, updated=())
+        self._call, self._lower = call, lower
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def lower(self, *args: Any, **kwargs: Any) -> jax.stages.Lowered:
+        """The program of a chunk at these arguments."""
+        return self._lower(*args, **kwargs)
 
 
 class _Work:

@@ -154,6 +154,12 @@ def test_one_compilation_whatever_the_batch(caplog):
     assert len(traces) == len(compiled) == 1
 
 
+def test_jit_lowers_the_whole_call():
+    X = jnp.ones((9, 2))
+    program = jax.jit(batched(jnp.sin, batch_size=4)).lower(X).compile()
+    assert program(X).shape == (9, 2)
+
+
 def test_lower_gives_the_program_of_a_chunk():
     lowered = batched(jnp.sin, batch_size=4).lower(jnp.ones((9, 2)))
     assert lowered.out_info.shape == (4, 2)
