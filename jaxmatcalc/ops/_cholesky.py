@@ -19,14 +19,6 @@ from jaxmatcalc.ops._transpose import adjoint, symmetrised, transpose
 
 # A triangle of more rows is halved, so that products do the work; with fewer, calls cost more.
 LARGEST_SOLVED = 64
-# A matrix of more rows is factored by halves on a CPU.
-_LARGEST_FACTORED = 256
-
-
-@leaf
-def lower_factor(X: jax.Array) -> jax.Array:
-    """L, lower triangular, with L Lᴴ = S, where nothing else of S is wanted: the library's."""
-    return adjoint(_library_factor(symmetrised(X)))
 
 
 @leaf
@@ -61,8 +53,8 @@ def _roots(X: jax.Array) -> list[jax.Array]:
 
 @kernel_leaf("cholesky_roots_inverse")
 def _roots_inverse(X: jax.Array) -> list[jax.Array]:
-    U, V = _factors(X)
-    return [jnp.real(diagonal(U))[..., None, :], _times_adjoint(V)]
+    U = _upper_factor(X)
+    return [jnp.real(diagonal(U))[..., None, :], _inverse_of_product(U)]
 
 
 @kernel_leaf("cholesky_solve")
@@ -76,49 +68,26 @@ def divide(U: jax.Array, B: jax.Array) -> jax.Array:
 
 
 def _upper_factor(X: jax.Array) -> jax.Array:
-    return _factors(X)[0]
-
-
-def _factors(X: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """U with Uᴴ U = S, and U⁻¹."""
     S = symmetrised(X)
-    if S.shape[-1] <= _LARGEST_FACTORED:
-        return _by_library(S)
-    return lax.platform_dependent(S, cpu=_by_halves, default=_by_library)
-
-
-def _by_library(S: jax.Array) -> tuple[jax.Array, jax.Array]:
-    U = _library_factor(S)
-    return U, inverse_of_triangle(U, lower=False)
-
-
-def _library_factor(S: jax.Array) -> jax.Array:
     return transpose(lax.linalg.cholesky(transpose(S), symmetrize_input=False))
 
 
-def _by_halves(S: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """U and V = U⁻¹, mostly by products, which XLA does faster than LAPACK factors.
+def _inverse_of_product(U: jax.Array) -> jax.Array:
+    """S⁻¹ of S = Uᴴ U, by halves.
 
-    U₁₂ = V₁₁ᴴ S₁₂; U₂₂ is the factor of S₂₂ - U₁₂ᴴ U₁₂, and V₁₂ = -V₁₁ U₁₂ V₂₂.
+    With H = S₁₁⁻¹ S₁₂ and P the inverse of the Schur complement, that of the last block of U,
+
+    S⁻¹ = [[S₁₁⁻¹ + H P Hᴴ, -H P], [-P Hᴴ, P]].
     """
-    if S.shape[-1] <= LARGEST_SOLVED:
-        return _by_library(S)
-    first, corner, below, last = quarters(S)
-    A, V = _by_halves(first)
-    B = matmul(adjoint(V), corner)
-    D, W = _by_halves(last - matmul(adjoint(B), B))
-    zero = jnp.zeros_like(below)
-    return joined(A, B, zero, D), joined(V, -matmul(matmul(V, B), W), zero, W)
-
-
-def _times_adjoint(V: jax.Array) -> jax.Array:
-    """V Vᴴ of an upper triangle, by halves, without the products with zeros."""
-    if V.shape[-1] <= 2 * LARGEST_SOLVED:
+    if U.shape[-1] <= LARGEST_SOLVED:
+        V = inverse_of_triangle(U, lower=False)
         return matmul(V, adjoint(V))
-    first, corner, _, last = quarters(V)
-    right = matmul(corner, adjoint(last))
-    upper = _times_adjoint(first) + matmul(corner, adjoint(corner))
-    return joined(upper, right, adjoint(right), _times_adjoint(last))
+    first, corner, _, last = quarters(U)
+    V = inverse_of_triangle(first, lower=False)
+    H = matmul(V, corner)
+    P = _inverse_of_product(last)
+    right = -matmul(H, P)
+    return joined(matmul(V, adjoint(V)) - matmul(right, adjoint(H)), right, adjoint(right), P)
 
 
 def inverse_of_triangle(T: jax.Array, lower: bool, unit_diagonal: bool = False) -> jax.Array:

@@ -13,7 +13,7 @@ from jaxmatcalc import _checks
 from jaxmatcalc.ops import _cholesky
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._products import matmul
-from jaxmatcalc.ops._transpose import symmetrised
+from jaxmatcalc.ops._transpose import adjoint, symmetrised
 
 
 def cholesky(X: Any) -> jax.Array:
@@ -53,7 +53,7 @@ def cholesky(X: Any) -> jax.Array:
 
 @jax.custom_jvp
 def _cholesky_factor(X: jax.Array) -> jax.Array:
-    return _cholesky.lower_factor(X)
+    return adjoint(_cholesky.upper_factor(X))
 
 
 @_cholesky_factor.defjvp
