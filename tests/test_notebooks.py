@@ -1,4 +1,4 @@
-"""The notebooks run as they stand; `.ci/run` asks for these tests by name, and installs what they need.
+"""The notebooks run as they stand; `.ci/run` asks for that by name, and installs what they need.
 
 What a notebook claims it asserts in its own cells.
 """
