@@ -22,6 +22,7 @@ from jaxmatcalc.cli.cases import CASES
 from jaxmatcalc.cli.info import facts
 from jaxmatcalc.cli.measuring import QUANTITIES, Row, rows
 from jaxmatcalc.cli.sampling import sample
+from jaxmatcalc.cli.verify import destination
 
 
 class _Job(NamedTuple):
@@ -53,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--seconds", type=_seconds, default=1.0, metavar="S", help="per row, beside compilation"
     )
     command.add_argument(
-        "--json", type=_destination, metavar="FILE", help="write the figures as JSON; - for stdout"
+        "--json", type=destination, metavar="FILE", help="write the figures as JSON; - for stdout"
     )
     command.set_defaults(run=run, command=command)
 
@@ -188,12 +189,3 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 600:
         raise argparse.ArgumentTypeError(f"needs seconds from 0 to 600; got {text!r}")
     return value
-
-
-def _destination(text: str) -> str:
-    path = Path(text)
-    if text != "-" and (path.is_dir() or not path.resolve().parent.is_dir()):
-        raise argparse.ArgumentTypeError(
-            f"needs a file in a folder that exists, or -; got {text!r}"
-        )
-    return text

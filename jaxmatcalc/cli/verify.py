@@ -42,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--seeds", type=_count, default=1, metavar="N", help="random points per entry (default: 1)"
     )
     command.add_argument(
-        "--json", type=_destination, metavar="FILE", help="write the report as JSON; - for stdout"
+        "--json", type=destination, metavar="FILE", help="write the report as JSON; - for stdout"
     )
     command.add_argument(
         "--all", action="store_true", help="print every row, not the worst of each family and check"
@@ -140,7 +140,8 @@ def _platform(text: str) -> str:
     return text
 
 
-def _destination(text: str) -> str:
+def destination(text: str) -> str:
+    """Read the name of a file that is written, or -."""
     path = Path(text)
     if text != "-" and (path.is_dir() or not path.resolve().parent.is_dir()):
         raise argparse.ArgumentTypeError(
