@@ -221,3 +221,19 @@ def test_the_package_may_be_called_by_the_name_it_shares() -> None:
     package = importlib.import_module("jaxmatcalc.explain")
     assert jmc.explain is package.explain or jmc.explain is package
     assert package(lambda x: x @ x, shape(2)).gradient.unicode == "2x"
+
+
+def test_a_determinant_of_order_two_of_an_expression():
+    """Its derivative rule closes over no array, which would stand before the argument."""
+    B = jnp.array([[1.0, 2.0], [3.0, 5.0]])
+    explained = jmc.explain(lambda B: jmc.det(jnp.eye(2) + B.T @ B), B)
+    assert explained.checked
+    assert str(explained.gradient) == "∂f/∂B = 2det(M)BM⁻¹, where M = I + BᵀB"
+
+
+def test_python_of_a_square_root_has_a_derivative():
+    """The one of `jax.scipy.linalg` has none."""
+    S = jnp.array([[3.0, 1.0], [1.0, 2.0]])
+    explained = jmc.explain(lambda X: jnp.trace(jmc.sqrtm(X) @ S), S)
+    assert explained.checked
+    assert "jaxmatcalc.sqrtm" in explained.gradient.python

@@ -166,3 +166,10 @@ def test_mistake_is_one_sentence(call, error, sentence):
     with pytest.raises(error) as caught:
         call()
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_variable_without_entries():
+    """Columns of an identity of order 0 are formed, and are none."""
+    X, B = jnp.ones((3, 0)), jnp.ones((0, 2))
+    assert jmc.jacobian(lambda X: X @ B)(X).shape == (3, 2, 3, 0)
+    assert jmc.derivative(lambda X: X @ B)(X).shape == (6, 0)
