@@ -20,7 +20,7 @@ class Target(NamedTuple):
     """A device by its description: platform, name, and for a GPU its compute capability."""
 
     platform: str
-    topology: str
+    name: str
     capability: tuple[int, int] = (0, 0)
 
 

@@ -32,6 +32,12 @@ def refusal(platform: str, operation: str, n: int, dtype: DTypeLike) -> str | No
 def run(body: Callable[..., Any], outs: Shapes, *arrays: jax.Array) -> list[jax.Array]:
     """A body on arrays (rows, columns, matrices): its results, as such arrays of the shapes `outs`.
 
+    Args:
+        body: one of `lanes`. What it returns, in the order of `jax.tree.leaves`, fills the results
+            row by row.
+        outs: numbers of rows and columns.
+        *arrays: X (n, n, b), and for a solution the right-hand sides B (n, m, b).
+
     Raises:
         ValueError: when compiled for a platform that has no such kernel.
     """

@@ -64,15 +64,7 @@ def run(
     *arrays: jax.Array,
     interpret: Any = False,
 ) -> list[jax.Array]:
-    """A body on arrays (rows, columns, matrices): its results, as such arrays of the shapes `outs`.
-
-    Args:
-        body: one of `lanes`. What it returns, in the order of `jax.tree.leaves`, fills the results
-            row by row.
-        outs: numbers of rows and columns.
-        *arrays: X (n, n, b), and for a solution the right-hand sides B (n, m, b).
-        interpret: whether to interpret the kernel, which a CPU can do too.
-    """
+    """What `kernels.pallas.run` does; with `interpret` the kernel is interpreted, on a CPU too."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import tpu as pltpu
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,8 +12,6 @@ from jaxmatcalc import _checks
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._products import einsum
 from jaxmatcalc.ops._singular import Decomposition, decomposition, weighted_polar_factor
-
-Weights = Callable[[jax.Array, int], jax.Array]
 
 
 def nuclear_norm(X: Any) -> jax.Array:
