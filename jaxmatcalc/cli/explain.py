@@ -11,7 +11,8 @@ from jaxmatcalc._checks import FormulaError
 from jaxmatcalc.cli import subject
 from jaxmatcalc.cli.sampling import sample
 from jaxmatcalc.explain import explain
-from jaxmatcalc.explain.explanation import FORMATS, LAYOUTS
+from jaxmatcalc.explain.explaining import LAYOUTS
+from jaxmatcalc.explain.explanation import FORMATS
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

@@ -6,7 +6,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from jaxmatcalc.explain.explanation import Explanation, explain
+from jaxmatcalc.explain.explaining import explain
+from jaxmatcalc.explain.explanation import Explanation
 from jaxmatcalc.explain.formula import Formula
 
 __all__ = ["Explanation", "Formula", "explain"]

@@ -1,13 +1,13 @@
-"""Tensors that are matrices: products, inverses, functions of them, merged and split axes."""
+"""Tensors that are matrices: products, inverses, functions of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from jaxmatcalc.explain.atoms import Inverse, MatrixFunction, Merge
-from jaxmatcalc.explain.building import Operand, product, reads_better
+from jaxmatcalc.explain.axes import merged, with_ones, without_ones
+from jaxmatcalc.explain.building import Operand, power, product, reads_better
 from jaxmatcalc.explain.simplify import opened
 from jaxmatcalc.explain.tensor import Factor, Label, Tensor, Term, labels, number, of_atom
 
@@ -21,6 +21,10 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 def inverse(value: Tensor) -> Tensor:
     """The inverse; that of a product of square matrices is a product of inverses."""
     value = opened(value)
+    if value.ndim > 2:
+        return _of_batch(value, inverse, Inverse)
+    if value.shape == (1, 1):
+        return with_ones(power(value.permuted(()), -1), (1, 1))
     if len(value.terms) == 1:
         known = _inverse_of_product(value)
         if known is None:
@@ -28,6 +32,14 @@ def inverse(value: Tensor) -> Tensor:
         if known is not None:
             return known
     return _oriented(Inverse, value)
+
+
+def _of_batch(value: Tensor, of_matrix: Any, atom: Any) -> Tensor:
+    """The inverse of each matrix along leading axes."""
+    thin = without_ones(value)
+    if 1 in value.shape[-2:] or thin.ndim == value.ndim:
+        return of_atom(atom(value))
+    return with_ones(of_matrix(thin), value.shape)
 
 
 def _oriented(kind: Any, value: Tensor, *name: str) -> Tensor:
@@ -110,42 +122,7 @@ def _inverse_of_kronecker(value: Tensor) -> Tensor | None:
 
 
 def matrix_function(name: str, value: Tensor) -> Tensor:
-    """``expm``, ``logm``, ``sqrtm`` or ``pinv`` of a matrix."""
+    """A function of a matrix that is known by its name."""
+    if name == "cholesky":
+        return of_atom(MatrixFunction(name, opened(value)))
     return _oriented(MatrixFunction, opened(value), name)
-
-
-def merged(value: Tensor, first: int, count: int) -> Tensor:
-    """A tensor with some axes next to each other made one, the last of them fastest."""
-    for _ in range(count - 1):  # the last two at a time
-        value = _merged_pair(value, first + count - 2)
-        count -= 1
-    return value
-
-
-def _merged_pair(value: Tensor, first: int) -> Tensor:
-    out = labels(value.shape)
-    a, b = out[first : first + 2]
-    rest, whole = out[first + 2 :], Label(a.size * b.size)
-    if 1 in (a.size, b.size):
-        joined = (value, (*out[:first], *((whole, b) if b.size == 1 else (a, whole)), *rest))
-        return product((*out[:first], whole, *rest), joined)
-    merge = of_atom(Merge((a.size, b.size)))
-    return product((*out[:first], whole, *rest), (value, out), (merge, (whole, a, b)))
-
-
-def split(value: Tensor, axis: int, sizes: Sequence[int]) -> Tensor:
-    """A tensor with an axis split in several, the last of them fastest."""
-    for k, size in enumerate(sizes[:-1]):
-        value = _split_pair(value, axis + k, size)
-    return value
-
-
-def _split_pair(value: Tensor, axis: int, size: int) -> Tensor:
-    out = labels(value.shape)
-    whole = out[axis]
-    a, b = labels((size, whole.size // size))
-    if 1 in (a.size, b.size):
-        inner = (a, whole) if a.size == 1 else (whole, b)
-        return product((*out[:axis], *inner, *out[axis + 1 :]), (value, out))
-    merge = of_atom(Merge((a.size, b.size)))
-    return product((*out[:axis], a, b, *out[axis + 1 :]), (value, out), (merge, (whole, a, b)))

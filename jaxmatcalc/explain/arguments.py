@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +25,16 @@ class Arguments:
         symbols: their names, shapes and symmetry.
         shapes: their shapes and dtypes.
         given: the arrays, where they were given.
+        owners: for each array the name of the parameter that it is, or is in.
+        source: a line of Python that defines the function as `f`, or a comment about it.
     """
 
     function: Callable[..., Any]
     symbols: tuple[Symbol, ...]
     shapes: tuple[jax.ShapeDtypeStruct, ...]
     given: tuple[jax.Array, ...] | None
+    owners: tuple[str, ...]
+    source: str
 
     def sample(self, seed: int) -> list[jax.Array]:
         """The arrays that were given, or such as the seed draws."""
@@ -37,10 +42,13 @@ class Arguments:
             return list(self.given)
         return drawn(self.shapes, [s.symmetric for s in self.symbols], seed)
 
-    def position(self, wrt: int | str, parameters: Sequence[str]) -> int:
-        """Which array an argument is, by its name or the number of its parameter."""
+    def positions(self, wrt: int | str, parameters: Sequence[str]) -> tuple[int, ...]:
+        """Which arrays an argument is, by its name or its place: one, or those of a pytree."""
         found = [s.name for s in self.symbols]
-        return found.index(_checks.array_argument("explain", wrt, parameters, found))
+        name = _checks.array_argument("explain", wrt, parameters, [*found, *self.owners])
+        if name in found:
+            return (found.index(name),)
+        return tuple(k for k, owner in enumerate(self.owners) if owner == name)
 
 
 def parameter_names(f: Callable[..., Any], count: int, names: Sequence[str] | None) -> list[str]:
@@ -70,7 +78,12 @@ def arguments(
         tuple(args), is_leaf=lambda x: isinstance(x, jax.ShapeDtypeStruct)
     )
     leaves = [leaf for _, leaf in paths]
-    names = [_name(path, parameters) for path, _ in paths]
+    names: list[str] = []
+    for path, _ in paths:
+        name = _name(path, parameters)
+        while name in names:
+            name += "_"
+        names.append(name)
     moving = [k for k, leaf in enumerate(leaves) if _is_array(leaf)]
     abstract = any(isinstance(leaves[k], jax.ShapeDtypeStruct) for k in moving)
 
@@ -90,7 +103,24 @@ def arguments(
     found = dict(zip([s.name for s in symbols], given, strict=True))
     _checks.symmetric_arguments("explain", symmetric, found)
     whole = None if abstract else tuple(given)
-    return Arguments(function, tuple(symbols), tuple(shapes), whole)
+    owners = tuple(str(parameters[paths[k][0][0].idx]) for k in moving)
+    plain = len(moving) == len(args) and owners == tuple(names)
+    source = _source(f) if plain else _UNKNOWN
+    return Arguments(function, tuple(symbols), tuple(shapes), whole, owners, source)
+
+
+_UNKNOWN = "# f is the function that was explained, of these arrays"
+
+
+def _source(f: Callable[..., Any]) -> str:
+    """A line that defines a function as `f`: an import, or the formula that was typed."""
+    text = getattr(f, "source", None)
+    if isinstance(text, str):
+        return text
+    module, name = getattr(f, "__module__", None), getattr(f, "__qualname__", "")
+    if module in (None, "__main__") or getattr(sys.modules.get(module), name, None) is not f:
+        return _UNKNOWN
+    return f"from {module} import {name}" + (" as f" if name != "f" else "")
 
 
 def _is_array(leaf: Any) -> bool:

@@ -28,10 +28,16 @@ class Atom:
 
 
 class Symbol(Atom):
-    """An argument of the function."""
+    """An argument of the function; a matrix of one row or column has one axis, of one entry none.
+
+    Attributes:
+        full: shape of the argument.
+    """
 
     def __init__(self, name: str, shape: Sequence[int], symmetric: bool = False):
-        self.name, self.shape, self.symmetric = name, tuple(shape), symmetric
+        self.name, self.full = name, tuple(shape)
+        self.shape = tuple(n for n in shape if n != 1) if len(shape) == 2 else self.full
+        self.symmetric = symmetric and len(self.shape) == 2
         self.key = name
 
 
@@ -105,20 +111,19 @@ class Determinant(Atom):
     A determinant whose matrix may be singular is differentiated through the adjugate.
     """
 
-    shape = ()
-
     def __init__(self, name: str, inner: Tensor, singular: bool = False):
         self.name, self.inner, self.parts, self.singular = name, inner, (inner,), singular
+        self.shape = inner.shape[:-2]
         self.key = f"{name}({inner.key})"
 
 
 class MatrixFunction(Atom):
-    """A function of a matrix: ``expm``, ``logm``, ``sqrtm``, or a pseudo-inverse ``pinv``."""
+    """A function of a matrix: ``expm``, ``logm``, ``sqrtm``, ``adj``, ``pinv``, ``cholesky``."""
 
     def __init__(self, name: str, inner: Tensor):
         self.name, self.inner, self.parts = name, inner, (inner,)
         self.shape = inner.shape[::-1]
-        self.symmetric = inner.symmetric
+        self.symmetric = inner.symmetric and name != "cholesky"
         self.key = f"{name}({inner.key})"
 
 
@@ -132,7 +137,10 @@ class Frechet(Atom):
 
 
 class Call(Atom):
-    """A function that has no matrix form, by its name; its derivative is another such."""
+    """A function that has no matrix form, by its name; its derivative is another such.
+
+    `smooth` says which of its operands it can be differentiated in: not in integers.
+    """
 
     def __init__(
         self,
@@ -142,6 +150,7 @@ class Call(Atom):
         shape: Sequence[int],
         line: str = "",
         detail: str = "",
+        smooth: Sequence[bool] = (),
     ):
         self.name, self.function, self.parts, self.shape = (
             name,
@@ -150,4 +159,5 @@ class Call(Atom):
             tuple(shape),
         )
         self.line, self.detail = line, detail
+        self.smooth = tuple(smooth) or (True,) * len(self.parts)
         self.key = f"{name}{detail}<{';'.join(p.key for p in parts)}>"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from jaxmatcalc.explain import matrices as mx
+from jaxmatcalc.explain.expression import Node
 from jaxmatcalc.explain.graph import Edge, Graph, Hyper
-from jaxmatcalc.explain.matrices import Node
 from jaxmatcalc.explain.tensor import Label
 
 

@@ -65,6 +65,30 @@ def product(out: Sequence[Label], *operands: Operand, expand: bool = True) -> Te
     return Tensor(shape, terms)
 
 
+def multiplied_out(value: Tensor) -> Tensor | None:
+    """A tensor without brackets in its products, or None if it has none."""
+    if not any(isinstance(f.atom, Group) and f.power == 1 for t in value.terms for f in t.factors):
+        return None
+    total = Tensor(value.shape)
+    for term in value.terms:
+        operands = [
+            (
+                f.atom.inner
+                if isinstance(f.atom, Group) and f.power == 1
+                else of_atom(f.atom, f.power),
+                f.labels,
+            )
+            for f in term.factors
+        ]
+        total += product(term.out, *operands).scaled(term.scale)
+    return total
+
+
+def _opened(f: Factor) -> Tensor:
+    """A sum without its brackets, or another factor as it is."""
+    return f.atom.inner if isinstance(f.atom, Group) and f.power == 1 else of_atom(f.atom, f.power)
+
+
 def times(a: Tensor, b: Tensor) -> Tensor:
     """The product entry by entry of tensors of one shape; a sum stays in brackets."""
     for one, other in ((a, b), (b, a)):
@@ -197,8 +221,13 @@ def elementwise(name: str, value: Tensor) -> Tensor:
         known = _logarithm(value)
         if known is not None:
             return known
-    if name == "abs" and positive(value):
+    if name in ("abs", "relu") and positive(value):
         return value
+    if name in ("relu", "step"):
+        if value.constant is not None:
+            above = value.constant > 0
+            return scalar((value.constant if name == "relu" else 1) if above else 0, value.shape)
+        value = _beyond(value)
     exponent: Number = Fraction(1)
     if name == "exp" and value.terms and value.terms[value.order[0]].scale < 0:
         value, exponent = value.scaled(-1), Fraction(-1)  # e⁻ᵘ is a power of eᵘ
@@ -236,6 +265,19 @@ def _logarithm(value: Tensor) -> Tensor | None:
     return None
 
 
+def _beyond(value: Tensor) -> Tensor:
+    """u − c for relu(u) − c, which are positive together."""
+    for k, term in enumerate(value.terms):
+        f = one_factor(Tensor(value.shape, [term]))
+        rest = Tensor(value.shape, [t for t in value.terms if t is not term])
+        if f is None or f.power != 1 or not isinstance(f.atom, Elementwise) or term.scale != 1:
+            continue
+        if f.atom.name == "relu" and rest.constant is not None and rest.constant <= 0:
+            axes = [f.labels.index(x) for x in value.terms[k].out]
+            return f.atom.inner.permuted(axes) + rest
+    return value
+
+
 def _exponent_beside_one(value: Tensor) -> Tensor | None:
     """The u of 1 + eᵘ, or None."""
     if len(value.terms) != 2:
@@ -252,8 +294,13 @@ def _exponent_beside_one(value: Tensor) -> Tensor | None:
 
 
 def determinant(name: str, value: Tensor, singular: bool = False) -> Tensor:
-    """``det`` or ``logdet`` of a matrix."""
+    """``det`` or ``logdet`` of a matrix, or of each along leading axes."""
     value = opened(value)
+    if value.ndim > 2:
+        return of_atom(Determinant(name, value))
+    if value.shape == (1, 1):
+        entry = value.permuted(())
+        return entry if name == "det" else elementwise("log", elementwise("abs", entry))
     f = one_factor(value)
     if f is not None and isinstance(f.atom, Inverse) and value.terms[0].scale == 1:
         inner = determinant(name, f.atom.inner)

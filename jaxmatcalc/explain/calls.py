@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from jaxmatcalc import _jax
-from jaxmatcalc.explain.algebra import inverse, matmul, matrix_function, merged, split
+from jaxmatcalc.explain.algebra import inverse, matmul, matrix_function
 from jaxmatcalc.explain.atoms import Symbol
+from jaxmatcalc.explain.axes import merged, split
 from jaxmatcalc.explain.building import determinant, elementwise, power, product
 from jaxmatcalc.explain.differentiate import Derivative
-from jaxmatcalc.explain.eigen import eigenvalues
+from jaxmatcalc.explain.eigen import spectral
 from jaxmatcalc.explain.tensor import Label, Tensor, identity, labels, of_atom
 
 if TYPE_CHECKING:
@@ -98,14 +99,6 @@ def _unvec(reader: Reader, eqn: Any, v: Tensor) -> list[Any] | None:
     return [split(v, 0, (n, m)).transposed]
 
 
-def _quadratic(x: Tensor, A: Tensor) -> Tensor | None:
-    if x.ndim == 2:
-        i, j, a, b = *labels((x.shape[1],) * 2), *labels(A.shape)
-        return product((i, j), (x, (a, i)), (A, (a, b)), (x, (b, j)), expand=False)
-    a, b = labels(A.shape)
-    return product((), (x, (a,)), (A, (a, b)), (x, (b,)), expand=False)
-
-
 def _adjugate(X: Tensor) -> Tensor:
     return matrix_function("adj", X)
 
@@ -130,14 +123,24 @@ def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
 
 
 # What is read with leading axes too
-_BATCHED = {"_squared_frobenius_norm", "_frobenius_norm", "relu", "softplus", "logaddexp"}
+_BATCHED = {
+    "_inv",
+    "_slogdet",
+    "_det",
+    "logarithm",
+    "_squared_frobenius_norm",
+    "_frobenius_norm",
+    "relu",
+    "softplus",
+    "logaddexp",
+}
 
 _CALLS: dict[str, Rule] = {
     "_det": _determinant,
     "_slogdet": _slogdet,
     "logarithm": _matrices(lambda X: determinant("logdet", X)),
     "_inv": _matrices(inverse),
-    "_eigvalsh": _matrices(eigenvalues),
+    "_eigvalsh": _matrices(lambda X: spectral("eigenvalues", X)),
     "_trace": _matrices(_trace),
     "_trace_product": _matrices(_trace_product),
     "_frobenius_inner": _matrices(_inner),
@@ -151,6 +154,7 @@ _CALLS: dict[str, Rule] = {
     "_unvec": _unvec,
     "_pinv": _matrices(lambda X, *_: matrix_function("pinv", X)),
     "adjugate": _matrices(_adjugate),
+    "_cholesky_factor": _matrices(lambda X: matrix_function("cholesky", _symmetric(X))),
     "relu": _matrices(lambda x: elementwise("relu", x)),
     "softplus": _matrices(_softplus),
     "logaddexp": _matrices(_logaddexp),

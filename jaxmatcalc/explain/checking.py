@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmatcalc.explain.matrices import Node
+from jaxmatcalc.explain.expression import Node
 from jaxmatcalc.explain.numeric import Values, evaluate
 
 # Entries of a Jacobian or Hessian that is formed twice to compare the two
@@ -25,7 +25,7 @@ class Check:
     Attributes:
         right: whether they agree; None where there was nothing to compare.
         error: largest difference, over the largest entry.
-        reason: why there was nothing to compare.
+        reason: why there was nothing to compare, or what was compared instead.
     """
 
     right: bool | None
@@ -33,8 +33,14 @@ class Check:
     reason: str = ""
 
 
-def compare(expression: Node, values: Values, reference: Any, tolerance: float) -> Check:
-    """Compare an expression with the array that it should be."""
+def compare(
+    expression: Node,
+    values: Values,
+    reference: Any,
+    tolerance: float,
+    along: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> Check:
+    """Compare an expression with the array that it should be, both `along` some directions."""
     truth = np.asarray(reference, float)
     if not np.isfinite(truth).all():
         return Check(None, reason="automatic differentiation is not finite at these arguments")
@@ -45,7 +51,7 @@ def compare(expression: Node, values: Values, reference: Any, tolerance: float) 
         return Check(None, reason="a matrix that is inverted is singular at these arguments")
     if found.size != truth.size:
         return Check(False, math.inf)
-    found = found.reshape(truth.shape)
+    found, truth = along(found.reshape(truth.shape)), along(truth)
     if not np.isfinite(found).all():
         return Check(None, reason="the formula is not finite at these arguments")
     scale = max(1.0, float(np.max(np.abs(truth), initial=0)))
@@ -108,6 +114,14 @@ def drawn(
     return made
 
 
+def symmetrised(array: np.ndarray, axis: int, n: int) -> np.ndarray:
+    """A derivative along symmetric changes of the matrix of order n that an axis is the vec of."""
+    parts = np.moveaxis(array, axis, -1).reshape(-1, n, n)
+    mean = (parts + parts.transpose(0, 2, 1)) / 2
+    rest = [size for k, size in enumerate(array.shape) if k != axis]
+    return np.moveaxis(mean.reshape(*rest, n * n), -1, axis)
+
+
 def sentence(checks: Sequence[tuple[str, Check]]) -> str:
     """What was compared, and what was not, in words."""
     right = list(dict.fromkeys(kind for kind, c in checks if c.right))
@@ -116,6 +130,9 @@ def sentence(checks: Sequence[tuple[str, Check]]) -> str:
         worst = max(c.error for _, c in checks if c.right)
         listed = right[0] if len(right) == 1 else f"{', '.join(right[:-1])} and {right[-1]}"
         text = f"checked: {listed} against automatic differentiation, to {worst:.0e}"
+        text += "".join(
+            f", {why}" for why in dict.fromkeys(c.reason for _, c in checks if c.right and c.reason)
+        )
     for kind, c in checks:
         if c.right is None:
             text += ("; " if text else "") + f"{kind} not checked, since {c.reason}"

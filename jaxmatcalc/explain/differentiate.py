@@ -7,11 +7,13 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import jax
+import numpy as np
 
 from jaxmatcalc.explain.algebra import inverse, matmul, matrix_function
 from jaxmatcalc.explain.atoms import (
     Atom,
     Call,
+    Constant,
     Determinant,
     Elementwise,
     Frechet,
@@ -21,7 +23,15 @@ from jaxmatcalc.explain.atoms import (
     Symbol,
     VariablePower,
 )
-from jaxmatcalc.explain.building import elementwise, grouped, is_atom, product, variable_power
+from jaxmatcalc.explain.building import (
+    elementwise,
+    grouped,
+    is_atom,
+    one_factor,
+    product,
+    variable_power,
+)
+from jaxmatcalc.explain.eigen import Eigen, spectral
 from jaxmatcalc.explain.numeric import MATRIX_FUNCTIONS
 from jaxmatcalc.explain.slopes import slope
 from jaxmatcalc.explain.tensor import (
@@ -117,12 +127,22 @@ def _(atom: Group, inner: Inner) -> Tensor | None:
 @_differential.register
 def _(atom: Elementwise, inner: Inner) -> Tensor | None:
     """f'(E) ∘ dE."""
-    known = slope(atom.name, atom.inner)
+    of = _without_sign(atom.inner) if atom.name == "log" else atom.inner
+    known = slope(atom.name, of)
     if not known.terms:
         return None
-    change = inner(atom.inner)
+    change = inner(of)
     out = labels(change.shape)
     return product(out, (grouped(known), out[: known.ndim]), (change, out))
+
+
+def _without_sign(value: Tensor) -> Tensor:
+    """E for |E|: log |E| has the derivative of log E."""
+    f = one_factor(value)
+    if f is None or not isinstance(f.atom, Elementwise) or f.atom.name != "abs" or f.power != 1:
+        return value
+    axes = [f.labels.index(x) for x in value.terms[0].out]
+    return f.atom.inner.permuted(axes)
 
 
 @_differential.register
@@ -147,22 +167,27 @@ def _(atom: VariablePower, inner: Inner) -> Tensor | None:
 def _(atom: Inverse, inner: Inner) -> Tensor | None:
     """-E⁻¹ dE E⁻¹."""
     change = inner(atom.inner)
-    out, (a, b) = labels(atom.shape + change.shape[2:]), labels(atom.shape)
-    i, j, *rest = out
-    known = inverse(atom.inner)
-    return product(out, (known, (i, a)), (change, (a, b, *rest)), (known, (b, j))).scaled(-1)
+    out = labels(atom.shape + change.shape[len(atom.shape) :])
+    (*batch, i, j), rest = out[: len(atom.shape)], out[len(atom.shape) :]
+    a, b = labels(atom.shape[-2:])
+    left = inverse(atom.inner), (*batch, i, a)
+    right = inverse(atom.inner), (*batch, b, j)
+    return product(out, left, (change, (*batch, a, b, *rest)), right).scaled(-1)
 
 
 @_differential.register
 def _(atom: Determinant, inner: Inner) -> Tensor | None:
     """tr(E⁻¹ dE), and that times det E; tr(adj(E) dE) where it is singular."""
     change = inner(atom.inner)
-    out, (a, b) = labels(change.shape[2:]), labels(change.shape[:2])
+    batch = labels(atom.shape)
+    a, b = labels(atom.inner.shape[-2:])
+    rest = labels(change.shape[len(batch) + 2 :])
+    out, moved = (*batch, *rest), (change, (*batch, a, b, *rest))
     if atom.singular:
-        return product(out, (matrix_function("adj", atom.inner), (b, a)), (change, (a, b, *out)))
-    factors = [(inverse(atom.inner), (b, a)), (change, (a, b, *out))]
+        return product(out, (matrix_function("adj", atom.inner), (b, a)), moved)
+    factors = [(inverse(atom.inner), (*batch, b, a)), moved]
     if atom.name == "det":
-        factors.append((of_atom(atom), ()))
+        factors.append((of_atom(atom), batch))
     return product(out, *factors)
 
 
@@ -173,12 +198,25 @@ def _(atom: MatrixFunction, inner: Inner) -> Tensor | None:
     rest = labels(change.shape[2:])
     if atom.name == "pinv":
         return _pseudo_inverse(atom, change)
+    if atom.name == "cholesky":
+        return _cholesky(atom, change)
     along = _along_itself(atom, change)
     if along is not None:
         return along
     out, moved = labels(atom.shape), labels(atom.inner.shape)
     frechet = of_atom(Frechet(atom.name, atom.inner))
     return product((*out, *rest), (frechet, (*out, *moved)), (change, (*moved, *rest)))
+
+
+def _cholesky(atom: MatrixFunction, change: Tensor) -> Tensor:
+    """L (Φ ∘ L⁻¹ dE L⁻ᵀ)."""
+    n = atom.shape[0]
+    factor = of_atom(atom)
+    halves = of_atom(Constant("Φ", np.tril(np.ones((n, n))) - np.eye(n) / 2))
+    i, j, *rest = out = labels(change.shape)
+    k, a, b = labels((n, n, n))
+    left, right = (inverse(factor), (k, a)), (inverse(factor), (j, b))
+    return product(out, (factor, (i, k)), (halves, (k, j)), left, (change, (a, b, *rest)), right)
 
 
 def _along_itself(atom: MatrixFunction, change: Tensor) -> Tensor | None:
@@ -234,12 +272,26 @@ def _(atom: Frechet, inner: Inner) -> Tensor | None:
 
 
 @_differential.register
+def _(atom: Eigen, inner: Inner) -> Tensor | None:
+    """uᵢᵀ dE vᵢ, of eigenvalues and singular values; by their name, of vectors."""
+    if atom.name not in ("eigenvalues", "svdvals"):
+        return _differential.dispatch(Call)(atom, inner)
+    values = atom.name == "eigenvalues"
+    names = ("eigenvectors", "eigenvectors") if values else ("svdu", "svdv")
+    left, right = (spectral(name, atom.inner, atom.line) for name in names)
+    change = inner(atom.inner)
+    a, b = labels(atom.inner.shape)
+    i, *rest = out = labels((*atom.shape, *change.shape[2:]))
+    return product(out, (left, (a, i)), (change, (a, b, *rest)), (right, (b, i)))
+
+
+@_differential.register
 def _(atom: Call, inner: Inner) -> Tensor | None:
     """The sum over the operands of ∂ₖf contracted with their derivatives."""
     total: Tensor | None = None
     for k, part in enumerate(atom.parts):
         change = inner(part)
-        if not change.terms:
+        if not change.terms or not atom.smooth[k]:
             continue
         slope = of_atom(slope_of_call(atom, k))
         moved = labels(part.shape)
@@ -254,7 +306,8 @@ def slope_of_call(atom: Call, k: int) -> Call:
     """The derivative of a function without a formula in its kth operand."""
     name = f"∂{atom.name}" if len(atom.parts) == 1 else f"∂{k + 1}{atom.name}"
     shape = atom.shape + atom.parts[k].shape
-    return Call(name, jax.jacfwd(atom.function, k), atom.parts, shape, atom.line, atom.detail)
+    slope = jax.jacfwd(atom.function, k)
+    return Call(name, slope, atom.parts, shape, atom.line, atom.detail, atom.smooth)
 
 
 # F'(E) of the functions of a matrix whose trace is differentiated.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 from jaxmatcalc.explain.tensor import Number
 
@@ -24,6 +26,10 @@ class Drawing(abc.ABC):
     @abc.abstractmethod
     def symbol(self, name: str) -> str:
         """A name."""
+
+    @abc.abstractmethod
+    def constant(self, name: str) -> str:
+        """The name of a constant."""
 
     @abc.abstractmethod
     def number(self, value: Number) -> str:
@@ -84,3 +90,12 @@ class Drawing(abc.ABC):
     @abc.abstractmethod
     def function(self, name: str, text: str) -> str:
         """A function of something."""
+
+
+def multiple_of_pi(value: Number) -> Fraction | None:
+    """How many times π a number is, if that is a small fraction."""
+    if isinstance(value, Fraction):
+        return None
+    turns = Fraction(value / math.pi).limit_denominator(8)
+    near = turns != 0 and abs(float(turns) * math.pi - value) < 1e-6 * abs(value)
+    return turns if near else None

@@ -1,4 +1,4 @@
-"""Functions of a symmetric matrix that a program takes through its eigenvalues."""
+"""Eigenvalues and singular values, and functions of a matrix that are taken through them."""
 
 from __future__ import annotations
 
@@ -8,35 +8,68 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxmatcalc import _jax
 from jaxmatcalc.explain.algebra import inverse, matmul, matrix_function
 from jaxmatcalc.explain.atoms import Call, Elementwise
-from jaxmatcalc.explain.building import determinant, product
+from jaxmatcalc.explain.building import determinant, one_factor, product
 from jaxmatcalc.explain.tensor import Factor, Label, Tensor, Term, of_atom
 
 
 class Eigen(Call):
-    """The eigenvalues of a symmetric matrix, or its eigenvectors."""
+    """Eigenvalues or eigenvectors of a symmetric matrix, singular values or vectors of any.
 
-    def __init__(self, what: str, inner: Tensor, line: str):
-        n = inner.shape[0]
-        shape = (n,) if what == "eigenvalues" else (n, n)
-        place = 0 if what == "eigenvalues" else 1
+    Vectors are columns; `name` says which of these it is.
+    """
 
-        def function(X: Any) -> Any:
-            return jnp.linalg.eigh(X)[place]
-
-        super().__init__(what, function, (inner,), shape, line)
+    def __init__(self, name: str, inner: Tensor, line: str = ""):
+        m, n = inner.shape
+        k = min(m, n)
+        shape = {"svdu": (m, k), "svdv": (n, k), "eigenvectors": (n, n)}.get(name, (k,))
+        super().__init__(name, _COMPUTED[name], (inner,), shape, line)
         self.inner = inner
 
 
-def eigenvalues(inner: Tensor, line: str = "") -> Tensor:
-    """The eigenvalues of a symmetric matrix."""
-    return of_atom(Eigen("eigenvalues", inner, line))
+def _svd(X: Any) -> Any:
+    return jnp.linalg.svd(X, full_matrices=False)
 
 
-def eigenvectors(inner: Tensor, line: str = "") -> Tensor:
-    """The eigenvectors of a symmetric matrix, as columns."""
-    return of_atom(Eigen("eigenvectors", inner, line))
+_COMPUTED: dict[str, Callable[[Any], Any]] = {
+    "eigenvalues": lambda X: jnp.linalg.eigh(X)[0],
+    "eigenvectors": lambda X: jnp.linalg.eigh(X)[1],
+    "svdvals": lambda X: jnp.linalg.svd(X, compute_uv=False),
+    "svdu": lambda X: _svd(X)[0],
+    "svdv": lambda X: _svd(X)[2].T,
+}
+
+
+def spectral(name: str, inner: Tensor, line: str = "") -> Tensor:
+    """Eigenvalues, singular values or their vectors, by the name of an `Eigen`."""
+    return of_atom(Eigen(name, inner, line))
+
+
+def largest(reader: Any, eqn: Any, a: Any) -> Tensor | None:
+    """The largest eigenvalue or singular value, by its place."""
+    f = one_factor(a) if isinstance(a, Tensor) and a.ndim == 1 else None
+    if f is None or not isinstance(f.atom, Eigen) or f.power != 1 or a.terms[0].scale != 1:
+        return None
+    return reader.row(a, 0 if f.atom.name == "svdvals" else a.shape[0] - 1)
+
+
+def decomposed(reader: Any, eqn: Any, a: Any) -> list[Tensor] | None:
+    """The results of an `eigh` or `svd`."""
+    value, line = reader.tensor(a), _jax.line(eqn)
+    shapes = [v.aval.shape for v in eqn.outvars]
+    if value.ndim != 2 or min(value.shape) < 2:
+        return None
+    if eqn.primitive.name == "eigh":
+        if shapes != [value.shape, value.shape[:1]]:
+            return None
+        return [spectral(name, value, line) for name in ("eigenvectors", "eigenvalues")]
+    k = min(value.shape)
+    if shapes not in ([(k,)], [(k,), (value.shape[0], k), (k, value.shape[1])]):
+        return None
+    found = [spectral(name, value, line) for name in ("svdvals", "svdu", "svdv")]
+    return [found[0], found[1], found[2].transposed][: len(shapes)]
 
 
 def product_of_entries(value: Tensor) -> Tensor | None:
@@ -81,7 +114,7 @@ def _eigen(f: Factor) -> Eigen | None:
         (term,) = atom.inner.terms
         whole = term.scale == 1 and len(term.factors) == 1 and term.factors[0].power == 1
         atom = term.factors[0].atom if whole else atom
-    return atom if isinstance(atom, Eigen) else None
+    return atom if isinstance(atom, Eigen) and atom.name.startswith("eigen") else None
 
 
 def _of(f: Factor) -> str | None:

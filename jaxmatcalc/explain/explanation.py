@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
 from jaxmatcalc import _checks
 from jaxmatcalc.explain import matrices as mx
-from jaxmatcalc.explain.arguments import Arguments, arguments, parameter_names
-from jaxmatcalc.explain.checking import Check, sentence
-from jaxmatcalc.explain.derivatives import Formulas, Found
+from jaxmatcalc.explain.arguments import Arguments
+from jaxmatcalc.explain.captions import legend, shown_shape
 from jaxmatcalc.explain.formula import Formula
-from jaxmatcalc.explain.legend import legend
 from jaxmatcalc.explain.measure import Cost, cost, operator
-from jaxmatcalc.explain.titles import (
-    code,
-    gradient_left,
-    hessian_left,
-    jacobian_left,
-    plain_shape,
-    shown_shape,
-)
 
-LAYOUTS = ("mixed", "numerator", "denominator")
 FORMATS = ("unicode", "latex", "python", "json")
 
 
@@ -92,11 +78,12 @@ class Explanation:
         names = [s.name for s in self._arguments.symbols]
         found = self.gradient if self.gradient is not None else self.jacobian
         several = found if isinstance(found, dict) else {"": found}
+        held = dict.fromkeys(c for formula in several.values() for c in formula.held)
+        taking = ", ".join([*names, *(["*", *held] if held else [])])
         blocks = []
         for name, formula in several.items():
             title = formula.kind + (f"_{name}" if name else "")
-            text = f"def {title}({', '.join(names)}):\n    return {formula.python}\n"
-            blocks.append(text)
+            blocks.append(f"def {title}({taking}):\n    return {formula.python}\n")
         body = "\n\n".join(blocks)
         imports = [
             line
@@ -108,7 +95,17 @@ class Explanation:
             )
             if word in body
         ]
+        if any(word in body for word in ("(f)", "(f, ")):
+            imports.append(self._arguments.source)
         return "\n".join(imports) + ("\n\n\n" if imports else "") + body
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The arrays that the function holds, by the names that formulas give them."""
+        found: dict[str, Any] = {}
+        for formula in self.formulas:
+            found |= formula.constants
+        return found
 
     @functools.cached_property
     def _operator(self) -> Any:
@@ -162,6 +159,7 @@ class Explanation:
             "check": self.check,
             "fallbacks": list(self.fallbacks),
             "structure": self.structure,
+            "cost": self.cost._asdict(),
         }
 
     def __str__(self) -> str:
@@ -173,7 +171,7 @@ class Explanation:
             f"{line:<{column}}  {shown_shape(f.shape)}"
             for line, f in zip(lines, self.formulas, strict=True)
         ]
-        shapes = ", ".join(f"{s.name} {shown_shape(s.shape)}" for s in self._arguments.symbols)
+        shapes = ", ".join(f"{s.name} {shown_shape(s.full)}" for s in self._arguments.symbols)
         lines += ["", f"where {shapes}"]
         lines += legend(self.formulas, self._arguments.symbols)
         lines += [f"without a matrix form: {', '.join(self.fallbacks)}"] if self.fallbacks else []
@@ -181,136 +179,6 @@ class Explanation:
 
     def __repr__(self) -> str:
         return str(self)
-
-
-def explain(
-    f: Callable[..., Any],
-    *args: Any,
-    wrt: int | str | Sequence[int | str] = 0,
-    symmetric: Sequence[str] = (),
-    layout: str = "mixed",
-    names: Sequence[str] | None = None,
-) -> Explanation:
-    """The derivatives of a function as formulas of matrix calculus.
-
-    The function is traced at the shapes of its arguments, and its program read as a matrix
-    expression, which is differentiated by the rules for differentials and simplified. What has no
-    matrix form is written with indices, or by its name. Before it is shown, every formula is
-    evaluated and compared with automatic differentiation.
-
-    Args:
-        f: function of arrays, or pytrees of them, that returns one array.
-        args: example arguments: arrays, at which formulas are checked, or `jax.ShapeDtypeStruct`,
-            for which arguments are drawn. Integers and what is no array stay as they are.
-        wrt: the argument to differentiate in, by position or name; several for a tuple.
-        symmetric: names of arguments that are symmetric matrices; Xᵀ = X is used, the derivative
-            is that of a general matrix.
-        layout: "mixed", a gradient in the shape of its variable and a Jacobian
-            ∂vec F / ∂(vec X)ᵀ, as in most textbooks; "numerator", ∂vec F / ∂(vec X)ᵀ and the
-            gradient transposed; "denominator", the transposes of these. vec stacks columns.
-        names: names of the arguments; those of the function's signature by default.
-
-    Returns:
-        An `Explanation`: ``str`` in Unicode, ``.latex``, ``.python``, and the formulas ``.value``,
-        ``.gradient``, ``.jacobian``, ``.hessian``.
-
-    Raises:
-        TypeError: f returns no array, or several.
-        ValueError: `wrt` or `symmetric` name an argument that is not there, or a layout does not
-            exist.
-
-    Example:
-        >>> import jax.numpy as jnp, jaxmatcalc as jmc
-        >>> X = jnp.array([[2.0, 1.0], [0.0, 3.0]])
-        >>> found = jmc.explain(lambda X: jnp.linalg.slogdet(X)[1], X)
-        >>> print(found.gradient)
-        ∂f/∂X = X⁻ᵀ
-        >>> print(found.hessian.unicode)
-        −(X⁻¹ ⊗ X⁻ᵀ)K₂₂
-        >>> found.checked
-        True
-
-    Source: Magnus and Neudecker, Matrix Differential Calculus (2019), chapters 5 to 10.
-    """
-    _checks.option("explain", "layout", layout, LAYOUTS)
-    parameters = parameter_names(f, len(args), names)
-    mirrored = (symmetric,) if isinstance(symmetric, str) else tuple(symmetric)
-    call = arguments(f, args, parameters, mirrored)
-    single = isinstance(wrt, int | str)
-    chosen = (wrt,) if single else tuple(wrt)
-    positions = tuple(call.position(w, parameters) for w in chosen)
-    result = jax.eval_shape(call.function, *call.shapes)
-    _checks.one_array("explain", result)
-    return _explained(call, positions, layout, single)
-
-
-def _explained(
-    call: Arguments, positions: tuple[int, ...], layout: str, single: bool
-) -> Explanation:
-    formulas = Formulas(call)
-    taken = frozenset(s.name for s in call.symbols)
-    checks: list[tuple[str, Check]] = []
-    scalar = formulas.shape == ()
-
-    names = [s.name for s in call.symbols]
-
-    def made(
-        kind: str, found: Found, left: tuple[str, str], form: str, flip: bool, by_jax: str = ""
-    ) -> Formula:
-        checks.append((kind, found.check))
-        expression = mx.transpose(found.expression) if flip else found.expression
-        shape = plain_shape(expression)
-        by_jax += ".T" if flip and by_jax else ""
-        return Formula(kind, *left, shape, expression, form, taken, by_jax)
-
-    value = made("value", formulas.value(), ("f", "f"), "", False, f"f({', '.join(names)})")
-    gradients, jacobians, hessians = {}, {}, {}
-    for k in positions:
-        X = call.symbols[k]
-        if scalar:
-            flip = layout == "numerator" and len(X.shape) in (1, 2)
-            form = "the shape of the variable" + (", transposed" if flip else "")
-            left = gradient_left(X.name, flip)
-            text = code(f"jax.grad(f, {k})", names, 0, len(X.shape), False)
-            gradients[X.name] = made("gradient", formulas.first(k, False), left, form, flip, text)
-        else:
-            flip = layout == "denominator" and bool(X.shape) and len(formulas.shape) <= 2
-            left, form = jacobian_left(X, formulas.shape, flip)
-            matrix, rows = bool(X.shape), len(formulas.shape)
-            text = code(f"jax.jacobian(f, {k})", names, rows, rows + len(X.shape), matrix)
-            jacobians[X.name] = made("jacobian", formulas.first(k, matrix), left, form, flip, text)
-    if scalar:
-        for k in positions:
-            for m in positions if len(positions) > 1 else (k,):
-                X, Y = call.symbols[k], call.symbols[m]
-                found = formulas.second(k, m)
-                form = "∂²f / ∂vec ∂vecᵀ, vec by columns"
-                rows = len(X.shape)
-                twice = f"jax.jacfwd(jax.grad(f, {k}), {m})"
-                text = code(twice, names, rows, rows + len(Y.shape), True)
-                left = hessian_left(X, Y)
-                hessians[X.name, Y.name] = made("hessian", found, left, form, False, text)
-    right = [c.right for _, c in checks]
-    kept = {
-        "gradient": gradients,
-        "jacobian": jacobians,
-        "hessian": hessians,
-    }
-    alone = {
-        kind: None if not found else next(iter(found.values())) if single else found
-        for kind, found in kept.items()
-    }
-    return Explanation(
-        value,
-        **alone,
-        check=sentence(checks),
-        checked=all(right),
-        variables=tuple(call.symbols[k].name for k in positions),
-        layout=layout,
-        lost=tuple(formulas.lost),
-        _arguments=call,
-        _positions=positions,
-    )
 
 
 def _calls(x: mx.Node) -> list[str]:

@@ -1,4 +1,4 @@
-"""Sums of products made shorter: like terms, common factors on the left and on the right."""
+"""Sums and products made shorter: like terms, common factors on the left and on the right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from jaxmatcalc.explain import matrices as mx
-from jaxmatcalc.explain.matrices import Node
+from jaxmatcalc.explain.expression import Node
 from jaxmatcalc.explain.tensor import Number, number
 
 _LONG = 12  # terms; a longer sum is left as it is
@@ -111,7 +111,13 @@ def _joined(a: Node, b: Node) -> list[Node]:
         brackets = signed(_like([first_inner, second_inner]))
         chain = [*u[:first], brackets, *u[len(u) - last :]]
         found.append(mx.product([mx.scalar(scale), *shared, *chain]))
-    if len(u) == len(v) == 1 and not x2 and not y2 and u[0].kind == v[0].kind == "kron":
+    if (
+        len(u) == len(v) == 1
+        and not x2
+        and not y2
+        and u[0].kind == v[0].kind == "kron"
+        and len(u[0].args) == len(v[0].args) == 2
+    ):
         found += _kroneckers(s, t, shared, u[0], v[0])
     return found
 
@@ -152,3 +158,51 @@ def _kroneckers(s: Number, t: Number, shared: list[Node], a: Node, b: Node) -> l
 
 def _times(scale: Number, x: Node) -> Node:
     return mx.product([mx.scalar(scale), x])
+
+
+def dot(factors: Sequence[Node]) -> Node:
+    """The sum of the entries of a product of columns."""
+    if len(factors) == 1:
+        (x,) = factors
+        if x.kind == "power" and x.data == 2:
+            base = x.args[0]
+            if base.kind == "symbol":
+                return mx.product([mx.transpose(base), base])
+            return mx.power(mx.function("norm", base), 2)
+        return mx.product([mx.transpose(mx.ones(x.shape[0])), x])
+    best = None
+    for k, f in enumerate(factors):
+        rest = mx.hadamard([g for j, g in enumerate(factors) if j != k])
+        for left, right in ((f, rest), (rest, f)):
+            found = mx.product([mx.transpose(left), right])
+            if best is None or (found.length, _weight(found)) < (best.length, _weight(best)):
+                best = found
+    assert best is not None
+    return best
+
+
+def _weight(x: Node) -> int:
+    """How many transposes and products by entries are in an expression."""
+    own = x.kind in ("transpose", "hadamard")
+    return own + sum(map(_weight, x.args))
+
+
+def turned(x: Node) -> Node:
+    """The transpose of the transpose, where that is much shorter to write."""
+    if len(x.shape) != 2:
+        return x
+    scale, rest = mx.coefficient(x)
+    inside = mx.transpose(rest)
+    if rest.kind not in ("sum", "product") or _has(rest, "kron") or inside.length + 2 > rest.length:
+        return x
+    return mx.product([mx.scalar(scale), Node("transpose", (inside,), rest.shape)])
+
+
+def _has(x: Node, kind: str) -> bool:
+    return x.kind == kind or any(_has(a, kind) for a in x.args)
+
+
+def negated(x: Node) -> Node:
+    """The same with the other sign."""
+    scale, rest = mx.coefficient(x)
+    return mx.product([mx.scalar(-scale), rest])

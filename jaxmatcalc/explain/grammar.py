@@ -96,9 +96,10 @@ def parse(
     reading = Reading(text, Dimensions(), shapes or {}, frozenset(symmetric), names)
     whole = reading.whole(tree)
     found = {name: reading.shape(name) for name in names}
-    return ParsedFormula(
-        _function(whole, names, found), names, found, symmetric, tuple(positive), tree
-    )
+    function = _function(whole, names, found)
+    parse_again = f"jaxmatcalc.explain.grammar.parse({text!r}, {found!r}, {symmetric!r})"
+    function.__dict__["source"] = f"import jaxmatcalc.explain.grammar\n\nf = {parse_again}.function"
+    return ParsedFormula(function, names, found, symmetric, tuple(positive), tree)
 
 
 def _function(whole: Part, names: tuple[str, ...], shapes: dict[str, Shape]) -> Callable[..., Any]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxmatcalc.explain import matrices as mx
-from jaxmatcalc.explain.matrices import Node
-from jaxmatcalc.explain.shortening import dot
+from jaxmatcalc.explain.expression import Node
+from jaxmatcalc.explain.factoring import dot
 from jaxmatcalc.explain.tensor import Label
 
 
@@ -82,7 +82,9 @@ class Graph:
 
     def add_weight(self, x: Label, node: Node) -> None:
         """Multiply a label by a vector."""
-        if node.kind != "ones":
+        if not node.shape:  # of an axis of size 1
+            self.scalars.append(node)
+        elif node.kind != "ones":
             self.weights.setdefault(x, []).append(node)
 
     def contract(self) -> bool:
@@ -159,6 +161,8 @@ class Graph:
         first, second = edges
         weight = self.weight(x)
         middle = [] if weight is None else [mx.diag(weight)]
+        if weight is not None and mx.is_unit(weight):
+            middle = [weight, mx.transpose(weight)]
         y, z = first.other(x), second.other(x)
         self.edges = [e for e in self.edges if e not in edges]
         self.add_edge(y, z, mx.product([first.start(y), *middle, second.start(x)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from jaxmatcalc.explain.drawing import PRODUCT, Text
+from jaxmatcalc.explain.drawing import PRODUCT, Text, multiple_of_pi
 from jaxmatcalc.explain.notation import Style
 from jaxmatcalc.explain.tensor import Number
 
@@ -47,8 +47,15 @@ class Latex(Style):
             text = r"\mathrm{{{}}}".format(head.replace("_", r"\_"))
         return text if not index else "{}_{{{}}}".format(text, index.replace("_", r"\_"))
 
+    def constant(self, name: str) -> str:
+        """The name of a constant."""
+        return self.symbol(name)
+
     def number(self, value: Number) -> str:
         """A positive number."""
+        turns = multiple_of_pi(value)
+        if turns is not None:
+            return ("" if turns == 1 else self.number(turns)) + r"\pi "
         if isinstance(value, Fraction) and value.denominator != 1:
             return rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}"
         return self._plain(value)

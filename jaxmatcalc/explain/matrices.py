@@ -1,81 +1,14 @@
-"""Matrix expressions as they are shown: a tree of nodes with shapes.
-
-A vector is a column (n, 1) or its transpose (1, n); a scalar has the shape ().
-"""
+"""Matrix expressions that are made of others, each in its simplest form."""
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from jaxmatcalc.explain.expression import Node, Shape
 from jaxmatcalc.explain.tensor import Number, number
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Node:
-    """An expression.
-
-    Attributes:
-        kind: what it is: "symbol", "constant", "number", "zero", "identity", "ones", "sum",
-            "product", "hadamard", "kron", "khatri-rao", "transpose", "inverse", "power" and
-            "entries" (of every entry), "diag" (of a vector), "diagonal" (of a matrix), "vec",
-            "commutation", "trace", "norm", "det", "logdet", "function" and its derivatives
-            "frechet" and "frechet-matrix" (of a matrix), "call", "einsum".
-        args: the expressions in it.
-        shape: (rows, columns), or () of a scalar.
-        data: what else it needs: a name, a number, sizes, an array.
-        symmetric: whether it is known to equal its transpose.
-    """
-
-    kind: str
-    args: tuple[Node, ...]
-    shape: Shape
-    data: Any = None
-    symmetric: bool = False
-
-    @functools.cached_property
-    def _hash(self) -> int:
-        return hash((self.kind, self.args, self.shape, _hashable(self.data)))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, Node)
-            and self._hash == other._hash
-            and (self.kind, self.args, self.shape) == (other.kind, other.args, other.shape)
-            and _hashable(self.data) == _hashable(other.data)
-        )
-
-    @functools.cached_property
-    def length(self) -> int:
-        """Number of symbols and operators, as they are read."""
-        own = 2 if self.kind == "inverse" else 1
-        if self.kind == "transpose" and self.args[0].kind == "inverse":
-            own = 0
-        if self.kind in ("sum", "product", "hadamard", "kron", "khatri-rao"):
-            own = (len(self.args) - 1) * (0 if self.kind == "product" else 1)
-        if self.kind == "number":
-            own = 1 if isinstance(self.data, Fraction) and self.data.denominator == 1 else 2
-            own = 0 if self.data in (1, -1) else own
-        if self.kind == "einsum":
-            own = 1 + len(self.args)
-        return own + sum(a.length for a in self.args)
-
-    @property
-    def is_vector(self) -> bool:
-        """Whether this is a column."""
-        return len(self.shape) == 2 and self.shape[1] == 1 and self.shape[0] != 1
-
-
-def _hashable(data: Any) -> Any:
-    return data if data.__hash__ is not None else id(data)
 
 
 def symbol(name: str, shape: Sequence[int], symmetric: bool = False, value: Any = None) -> Node:
@@ -98,19 +31,27 @@ def constant_value(node: Node) -> Any:
     return node.data[1].value
 
 
+def is_unit(node: Node) -> bool:
+    """Whether a column is a constant with a single 1 in it."""
+    if node.kind != "constant" or not node.is_vector:
+        return False
+    value = constant_value(node)
+    return value.sum() == 1 and (value != 0).sum() == 1
+
+
 def scalar(value: Any) -> Node:
     """A number."""
     return Node("number", (), (), number(value))
 
 
 def identity(n: int) -> Node:
-    """The identity matrix."""
-    return Node("identity", (), (n, n), n, True)
+    """The identity matrix; that of order 1 is a number."""
+    return scalar(1) if n == 1 else Node("identity", (), (n, n), n, True)
 
 
 def ones(n: int) -> Node:
-    """A column of ones."""
-    return Node("ones", (), (n, 1), n)
+    """A column of ones; a single one is a number."""
+    return scalar(1) if n == 1 else Node("ones", (), (n, 1), n)
 
 
 def transpose(x: Node) -> Node:
@@ -217,7 +158,8 @@ def power(x: Node, exponent: Number) -> Node:
     """Every entry to a power."""
     if exponent == 1:
         return x
-    if x.kind == "power" and x.args[0].kind == "norm":
+    whole = x.kind == "power" and int(x.data) == x.data and int(exponent) == exponent
+    if whole or (x.kind == "power" and x.args[0].kind == "norm"):
         return power(x.args[0], number(x.data * exponent))
     if x.kind == "product" and exponent != int(exponent) and len(x.args) == 2:
         first, second = x.args
@@ -245,19 +187,32 @@ def diagonal(x: Node) -> Node:
     return Node("diagonal", (x,), (x.shape[0], 1))
 
 
-def kron(a: Node, b: Node) -> Node:
+def kron(*factors: Node) -> Node:
     """The Kronecker product."""
-    shape = (a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
-    a, b = _gathered(a), _gathered(b)
+    parts: list[Node] = []
+    scalars: list[Node] = []
+    for x in (a for f in factors for a in (f.args if f.kind == "kron" else (f,))):
+        if x.shape in ((), (1, 1)):
+            scalars.append(x)
+        elif parts and (both := _both(parts[-1], x)) is not None:
+            parts[-1] = both
+        else:
+            parts.append(_gathered(x))
+    if len(parts) < 2 or scalars:
+        return product([*scalars, *([kron(*parts)] if len(parts) > 1 else parts)])
+    shape = (math.prod(x.shape[0] for x in parts), math.prod(x.shape[1] for x in parts))
+    return Node("kron", tuple(parts), shape, None, all(x.symmetric for x in parts))
+
+
+def _both(a: Node, b: Node) -> Node | None:
+    """A ⊗ B where that is another of their kind: of identities, of ones."""
     if a.kind == b.kind == "identity":
-        return identity(shape[0])
+        return identity(a.data * b.data)
     if a.kind == b.kind == "ones":
-        return ones(shape[0])
+        return ones(a.data * b.data)
     if all(x.kind == "transpose" and x.args[0].kind == "ones" for x in (a, b)):
-        return transpose(ones(shape[1]))
-    if a.shape == (1, 1) or b.shape == (1, 1):
-        return product([a, b])
-    return Node("kron", (a, b), shape, None, a.symmetric and b.symmetric)
+        return transpose(ones(a.shape[1] * b.shape[1]))
+    return None
 
 
 def khatri_rao(a: Node, b: Node) -> Node:
@@ -291,8 +246,10 @@ def trace(x: Node) -> Node:
 
 def function(kind: str, x: Node, name: str = "") -> Node:
     """A scalar ("trace", "det", "logdet", "norm") or a matrix ("function") that depends on one."""
-    shape = x.shape[::-1] if kind == "function" else ()
-    return Node(kind, (x,), shape, name, kind == "function" and x.symmetric)
+    if kind == "function":
+        return Node(kind, (x,), x.shape[::-1], name, x.symmetric and name != "cholesky")
+    batch = x.shape[:-2]
+    return Node(kind, (x,), (*batch, 1) if len(batch) == 1 else batch, name)
 
 
 def entries(name: str, *args: Node) -> Node:

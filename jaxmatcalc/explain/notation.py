@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from jaxmatcalc.explain.drawing import ATOM, CROSS, ENTRIES, PRODUCT, SIGNED, SUM, Drawing, Text
-from jaxmatcalc.explain.matrices import Node, coefficient, product, scalar
+from jaxmatcalc.explain.expression import Node
+from jaxmatcalc.explain.matrices import coefficient, constant_value, hadamard, product, scalar
 
 
 class Style(Drawing):
@@ -23,6 +26,7 @@ class Style(Drawing):
 
     def __init__(self, names: dict[Node, str] | None = None):
         self.names = names or {}
+        self.used: set[Node] = set()  # those of the names that were written
 
     def write(self, x: Node) -> str:
         """The text of an expression."""
@@ -36,6 +40,7 @@ class Style(Drawing):
     def text(self, x: Node) -> Text:
         """The text of an expression, and how strongly it holds together."""
         if x in self.names:
+            self.used.add(x)
             return self.symbol(self.names[x]), ATOM
         method = getattr(self, f"_{x.kind.replace('-', '_')}", None)
         assert method is not None, x.kind
@@ -45,7 +50,7 @@ class Style(Drawing):
         return self.symbol(x.data), ATOM
 
     def _constant(self, x: Node) -> Text:
-        return self.symbol(x.data[0]), ATOM
+        return self.constant(x.data[0]), ATOM
 
     def _zero(self, x: Node) -> Text:
         return "0", ATOM
@@ -81,7 +86,7 @@ class Style(Drawing):
         scale, rest = coefficient(x)
         factors = rest.args if rest.kind == "product" else (rest,)
         over = [f for f in factors if not _divides(f) and not f.shape]
-        under = [_flipped(f) for f in factors if _divides(f)]
+        under = [_flipped(f) for f in factors if _divides(f) and not f.shape]
         chain = [f for f in factors if f.shape]
         sign = self.minus.strip() if scale < 0 else ""
         scale = abs(scale)
@@ -118,11 +123,13 @@ class Style(Drawing):
         text = parts[0]
         for (left, _), (right, _), part in zip(runs, runs[1:], parts[1:], strict=False):
             text = self.times(text, part, self._is_short(left) and self._starts_short(right))
-        return text, PRODUCT if len(parts) > 1 else ATOM
+        return text, PRODUCT if len(parts) > 1 else SIGNED if runs[0][1] > 1 else ATOM
 
     def _is_short(self, x: Node) -> bool:
         """Whether a factor ends so that a letter after it is another factor."""
-        if x in self.names or x.kind in ("symbol", "constant"):
+        if x.kind == "constant":
+            return True
+        if x in self.names or x.kind == "symbol":
             return len(self.write(x)) == 1
         if x.kind in ("transpose", "inverse", "power"):
             return self._is_short(x.args[0])
@@ -130,7 +137,9 @@ class Style(Drawing):
 
     def _starts_short(self, x: Node) -> bool:
         """Whether a factor is a letter, or begins with a bracket."""
-        if x in self.names or x.kind in ("symbol", "constant"):
+        if x.kind == "constant":
+            return True
+        if x in self.names or x.kind == "symbol":
             return len(self.write(x)) == 1
         if x.kind in ("transpose", "inverse", "power"):
             return self._starts_short(x.args[0])
@@ -160,7 +169,10 @@ class Style(Drawing):
 
     def raised(self, base: Node, exponent: str) -> str:
         """An expression with something above it."""
-        return self.superscript(self.inside(base, ATOM), exponent)
+        text, level = self.text(base)
+        if level < ATOM or (base.kind == "power" and base not in self.names):
+            text = self.brackets(text)
+        return self.superscript(text, exponent)
 
     def _transpose(self, x: Node) -> Text:
         (inner,) = x.args
@@ -178,6 +190,11 @@ class Style(Drawing):
         return self.raised(x.args[0], self.exponent(Fraction(-1))), ATOM
 
     def _hadamard(self, x: Node) -> Text:
+        sides = [(f, side) for f in x.args if (side := _triangle(f))]
+        if sides:
+            mask, side = sides[0]
+            rest = [f for f in x.args if f is not mask]
+            return self.function(side, self.write(hadamard(rest))), ATOM
         over = [f for f in x.args if not _divides(f)]
         under = [_flipped(f) for f in x.args if _divides(f)]
         text = self.hadamard.join(self.inside(f, ENTRIES + 1) for f in over) or self.one
@@ -203,7 +220,7 @@ class Style(Drawing):
         if base.shape:
             exponent = self.entrywise(exponent)
         inner = self.inside(base, ATOM)
-        wide = ("transpose", "inverse", "entries", "trace", "det", "logdet")
+        wide = ("transpose", "inverse", "power", "entries", "trace", "det", "logdet")
         if base.kind in wide and base not in self.names:
             inner = self.brackets(self.write(base))
         return self.superscript(inner, exponent), ATOM
@@ -261,6 +278,8 @@ class Style(Drawing):
             for a, group in zip(x.args, operands, strict=True)
         ]
         kept = set("".join(result))
+        pairs = zip(x.args, operands, factors, strict=True)
+        factors = [f for a, g, f in pairs if a.kind != "ones" or not kept.issuperset("".join(g))]
         letters = dict.fromkeys("".join("".join(g) for g in operands))
         text = self.summation("".join(c for c in letters if c not in kept), factors)
         return (self.with_indices(f"[{text}]", result), ATOM) if result else (text, PRODUCT)
@@ -275,3 +294,17 @@ def _flipped(x: Node) -> Node:
     if x.data == -1:
         return x.args[0]
     return Node("power", x.args, x.shape, -x.data, x.symmetric)
+
+
+def _triangle(x: Node) -> str:
+    """The name of the triangle that a constant of zeros and ones keeps, if it is one."""
+    turned = x.kind == "transpose"
+    inner = x.args[0] if turned else x
+    if inner.kind != "constant" or 1 in inner.shape:
+        return ""
+    value = constant_value(inner).T if turned else constant_value(inner)
+    ones = np.ones(value.shape)
+    return next((name for name, side in _SIDES.items() if (value == side(ones)).all()), "")
+
+
+_SIDES = {"tril": np.tril, "triu": np.triu}

@@ -12,7 +12,8 @@ import jax.scipy.special
 import numpy as np
 
 from jaxmatcalc import ops
-from jaxmatcalc.explain.matrices import Node, constant_value
+from jaxmatcalc.explain.expression import Node
+from jaxmatcalc.explain.matrices import constant_value
 
 Values = Mapping[str, np.ndarray]
 
@@ -22,6 +23,7 @@ MATRIX_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sqrtm": ops.sqrtm,
     "pinv": ops.pinv,
     "adj": ops.adjugate,
+    "cholesky": ops.cholesky,
 }
 
 _ENTRIES: dict[str, Callable[[Any], Any]] = {
@@ -97,7 +99,7 @@ def _value(x: Node, args: list[np.ndarray], values: Values) -> Any:
         case "diagonal":
             return np.diagonal(args[0])[:, None]
         case "kron":
-            return np.kron(*args)
+            return functools.reduce(np.kron, args)
         case "khatri-rao":
             return np.einsum("ir,jr->ijr", *args).reshape(x.shape)
         case "commutation":
@@ -109,9 +111,9 @@ def _value(x: Node, args: list[np.ndarray], values: Values) -> Any:
         case "trace":
             return np.trace(args[0])
         case "det":
-            return np.linalg.det(args[0])
+            return np.reshape(np.linalg.det(args[0]), x.shape)
         case "logdet":
-            return np.linalg.slogdet(args[0])[1]
+            return np.reshape(np.linalg.slogdet(args[0])[1], x.shape)
         case "norm":
             return np.sqrt(np.sum(args[0] ** 2))
         case "function":

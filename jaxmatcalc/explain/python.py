@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 import numpy as np
 
-from jaxmatcalc.explain.matrices import Node, constant_value
+from jaxmatcalc.explain.expression import Node
+from jaxmatcalc.explain.matrices import constant_value
 from jaxmatcalc.explain.tensor import Number
 
 _SUM, _TIMES, _POWER, _ATOM = range(4)
@@ -19,12 +20,13 @@ _SCIPY_NAMES = {"lgamma": "gammaln", "erf_inv": "erfinv"}
 _FUNCTIONS = {
     "expm": "jax.scipy.linalg.expm", "sqrtm": "jaxmatcalc.sqrtm", "logm": "jaxmatcalc.logm",
     "pinv": "jnp.linalg.pinv", "adj": "jaxmatcalc.adjugate",
+    "cholesky": "jnp.linalg.cholesky",
 }  # fmt: skip
 _NUMPY_NAMES = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
     "atanh": "arctanh",
 }  # fmt: skip
-_LITERAL = 64  # entries of a constant that is written out
+LITERAL = 64  # entries of a constant that is written out
 
 
 class Python:
@@ -32,20 +34,25 @@ class Python:
 
     Args:
         shape: shape of the array that the code gives.
+        thin: names of matrices of one row or one column, which become vectors.
     """
 
-    def __init__(self, shape: Sequence[int]):
-        self.shape = tuple(shape)
+    def __init__(self, shape: Sequence[int], thin: Collection[str] = ()):
+        self.shape, self._thin = tuple(shape), thin
 
     def write(self, x: Node) -> str:
         """The code of a whole expression."""
+        if x.kind == "zero" or (x.kind == "number" and self.shape):
+            entry = "" if x.kind == "zero" else f", {float(x.data)}"
+            return f"jnp.{'full' if entry else 'zeros'}({self.shape}{entry})"
         text, level = self.code(x)
-        if len(self.shape) == 2 and _is_flat(x):
-            text = text if level == _ATOM else f"({text})"
+        natural = tuple(n for n in x.shape if n != 1) if _is_flat(x) else x.shape
+        if natural == self.shape or (_is_flat(x) and len(self.shape) == 1):
+            return text
+        text = text if level == _ATOM else f"({text})"
+        if _is_flat(x) and len(self.shape) == 2 and self.shape != (1, 1):
             return text + ("[:, None]" if self.shape[1] == 1 else "[None, :]")
-        if x.kind == "zero":
-            return f"jnp.zeros({self.shape})"
-        return text
+        return f"jnp.reshape({text}, {self.shape})"
 
     def code(self, x: Node) -> Code:
         """The code of an expression, and how strongly it holds together."""
@@ -67,11 +74,12 @@ class Python:
         return self.inside(x, _ATOM) + ("[:, None]" if x.shape[1] == 1 else "[None, :]")
 
     def _symbol(self, x: Node) -> Code:
-        return x.data, _ATOM
+        thin = (".ravel()" if x.shape else "[0, 0]") if x.data in self._thin else ""
+        return x.data + thin, _ATOM
 
     def _constant(self, x: Node) -> Code:
         value = constant_value(x)
-        if value.size > _LITERAL:
+        if value.size > LITERAL:
             return x.data[0], _ATOM
         return f"jnp.array({np.asarray(value).tolist()})", _ATOM
 

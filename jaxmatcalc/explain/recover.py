@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import jax
 
-from jaxmatcalc.explain import blocks
+from jaxmatcalc.explain import blocks, kroneckers
 from jaxmatcalc.explain import matrices as mx
 from jaxmatcalc.explain.atoms import (
     Atom,
@@ -25,11 +25,10 @@ from jaxmatcalc.explain.atoms import (
     Symbol,
     VariablePower,
 )
-from jaxmatcalc.explain.factoring import signed, summed
+from jaxmatcalc.explain.expression import Node
+from jaxmatcalc.explain.factoring import negated, signed, summed
 from jaxmatcalc.explain.graph import Graph, Hyper
-from jaxmatcalc.explain.matrices import Node
 from jaxmatcalc.explain.numeric import MATRIX_FUNCTIONS
-from jaxmatcalc.explain.shortening import negated
 from jaxmatcalc.explain.tensor import Factor, Label, Tensor, Term
 
 _LETTERS = "ijklmnpqrstuvwxyzabcdefgh" + string.ascii_uppercase
@@ -98,7 +97,7 @@ class Recovery:
             while graph.contract():
                 pass
             graph.scalars.insert(0, mx.scalar(scale))
-            node = _in_indices(graph)
+            node = kroneckers.separated(graph) or _in_indices(graph)
         return node
 
     def _graph(self, term: Term) -> tuple[Graph, object]:
@@ -138,6 +137,8 @@ class Recovery:
     def _atom(self, atom: Atom) -> Node:
         inner = [self.expression(p) for p in atom.parts]
         match atom:
+            case Symbol() if len(atom.full) == 2 and atom.full[0] == 1 and atom.shape:
+                return mx.transpose(mx.symbol(atom.name, atom.full))
             case Symbol():
                 return mx.symbol(atom.name, atom.shape, atom.symmetric)
             case Constant():
@@ -271,6 +272,8 @@ def _in_indices(graph: Graph) -> Node:
                 new += x
             renamed.append(new)
         result = tuple(renamed)
+    if len(operands) == 1 and groups[0] == result:
+        return mx.product([*graph.scalars, operands[0][0]])
     shapes = tuple(tuple(sizes[x].size for text in group for x in text) for group in groups)
     subscripts = ",".join("".join(g) for g in groups) + "->" + "".join(result)
     shape = tuple(x.size for x in graph.out)

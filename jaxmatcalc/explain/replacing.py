@@ -25,6 +25,7 @@ from jaxmatcalc.explain.building import (
     product,
     variable_power,
 )
+from jaxmatcalc.explain.eigen import Eigen, spectral
 from jaxmatcalc.explain.tensor import Number, Tensor, of_atom
 
 
@@ -63,9 +64,11 @@ def replaced(value: Tensor, symbols: Mapping[str, Symbol]) -> Tensor:
                 return matrix_function(atom.name, parts[0])
             case Frechet():
                 return of_atom(Frechet(atom.name, parts[0]))
+            case Eigen():
+                return spectral(atom.name, parts[0], atom.line)
             case Call():
-                call = Call(atom.name, atom.function, parts, atom.shape, atom.line, atom.detail)
-                return of_atom(call)
+                rest = atom.shape, atom.line, atom.detail, atom.smooth
+                return of_atom(Call(atom.name, atom.function, parts, *rest))
         return of_atom(atom)
 
     return tensor(value)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Any
 
-from jaxmatcalc.explain.atoms import Elementwise, Group, Inverse, Merge
+import numpy as np
+
+from jaxmatcalc.explain.atoms import Constant, Elementwise, Group, Inverse, Merge
 from jaxmatcalc.explain.tensor import Factor, Label, Number, Tensor, Term, number, unified
 
 
@@ -19,7 +22,7 @@ def simplified(term: Term) -> Term:
     """A term in as few factors as it can be written with."""
     while True:
         shorter = _merged(term)
-        for rule in (_without_inverse, _without_merge):
+        for rule in (_without_inverse, _without_merge, _without_constant):
             shorter = rule(shorter)
         if shorter is term:
             break
@@ -62,9 +65,22 @@ def _merged(term: Term) -> Term:
             if isinstance(f.atom, Merge):
                 continue
             f = f._replace(power=number(powers[place].power + f.power))
+        if _is(f, "step") and f.power > 0:
+            f = f._replace(power=Fraction(1))  # 0 or 1
         powers[place] = f
     factors = [f for f in powers.values() if f.power != 0]
+    open_ = {_place(f) for f in factors if _is(f, "relu") and f.power > 0}
+    factors = [f for f in factors if not (_is(f, "step") and _place(f) in open_)]
     return term if len(factors) == len(term.factors) else without(term, factors)
+
+
+def _is(f: Factor, name: str) -> bool:
+    return isinstance(f.atom, Elementwise) and f.atom.name == name
+
+
+def _place(f: Factor) -> tuple[Any, ...]:
+    """What a function of entries is taken of, and where."""
+    return (f.atom.parts[0].key, *map(id, f.labels))
 
 
 def _uses(term: Term, label: Label) -> list[tuple[Factor, int]]:
@@ -125,6 +141,21 @@ def _without_merge(term: Term) -> Term:
     return term
 
 
+def _without_constant(term: Term) -> Term:
+    """The sum of the entries of a constant vector, or of the products of two."""
+    for f in term.factors:
+        if not isinstance(f.atom, Constant) or len(f.labels) != 1 or f.labels[0] in term.out:
+            continue
+        own = [g for g, _ in _uses(term, f.labels[0])]
+        if all(isinstance(g.atom, Constant) and len(g.labels) == 1 for g in own):
+            entries = [g.atom.value ** float(g.power) for g in own if isinstance(g.atom, Constant)]
+            total = number(math.prod(entries, start=np.ones(f.atom.shape)).sum())
+            rest = [g for g in term.factors if g not in own]
+            shorter = without(term, rest, spent=f.labels)
+            return shorter._replace(scale=number(shorter.scale * total))
+    return term
+
+
 def opened(value: Tensor) -> Tensor:
     """A sum without the brackets of sums that stand alone in it."""
     terms = [inner for term in value.terms for inner in _opened(term)]
@@ -159,6 +190,10 @@ def _positive(f: Factor) -> bool:
     if isinstance(atom, Elementwise) and atom.name in ("exp", "sigmoid", "abs", "softplus"):
         return True
     if isinstance(f.power, Fraction) and f.power.denominator % 2 == 0:
+        return True
+    if isinstance(atom, Constant):
+        return bool((atom.value >= 0).all())
+    if getattr(atom, "name", "") == "svdvals":
         return True
     return isinstance(atom, Merge) or (isinstance(atom, Group) and positive(atom.inner))
 

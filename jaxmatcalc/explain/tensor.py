@@ -148,7 +148,7 @@ def number(value: Any) -> Number:
         return value if value.denominator < 10**6 else float(value)
     if math.isfinite(value):
         near = Fraction(float(value)).limit_denominator(1000)
-        if float(near) == value:
+        if abs(float(near) - value) <= 1e-14 * abs(value):
             return near
     return float(value)
 

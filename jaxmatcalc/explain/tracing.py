@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc import _jax
 from jaxmatcalc.explain import calls
 from jaxmatcalc.explain.atoms import Call, Constant, Symbol
-from jaxmatcalc.explain.primitives import RULES, Value, with_ones
-from jaxmatcalc.explain.tensor import Tensor, identity, number, of_atom, scalar
+from jaxmatcalc.explain.axes import with_ones, without_ones
+from jaxmatcalc.explain.building import product
+from jaxmatcalc.explain.primitives import RULES, Value
+from jaxmatcalc.explain.tensor import Tensor, identity, labels, number, of_atom, scalar
 from jaxmatcalc.interpret import Program
+
+
+class Unreadable(Exception):
+    """A program with arrays that are no tensors of real numbers."""
 
 
 class Reader:
@@ -28,13 +36,19 @@ class Reader:
     def __init__(self, unshifted: bool = True, singular: bool = False):
         self.unshifted, self.singular = unshifted, singular
         self.constants: dict[bytes, Constant] = {}
+        self._taken: set[str] = set()
 
     def read(self, function: Callable[..., Any], args: Sequence[Any], symbols: Sequence[Symbol]):
         """The tensor of a function of arrays."""
         program = Program(function, args)
         jaxpr, consts = _jax.trace(lambda *xs: program.run(*xs, explicit=True)[0], *args)
         values = [self._known(c) for c in consts]
-        (result,) = self.run(jaxpr, values, [of_atom(s) for s in symbols])
+        own = [with_ones(of_atom(s), s.full) for s in symbols]
+        self._taken = {s.name for s in symbols}
+        try:
+            (result,) = self.run(jaxpr, values, own)
+        except Unreadable:
+            return self.named(function, symbols, jaxpr.outvars[0].aval.shape)
         return self.tensor(result)
 
     def run(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Value]) -> list[Value]:
@@ -92,30 +106,89 @@ class Reader:
             self.constants[key] = Constant(self._name(value), value)
         return of_atom(self.constants[key])
 
+    def row(self, value: Value, k: int) -> Value:
+        """The kth part of an array along its first axis."""
+        if isinstance(value, np.ndarray):
+            return value[k]
+        own = labels(value.shape)
+        return product(own[1:], (self._unit(k, value.shape[0]), own[:1]), (value, own))
+
+    def stacked(self, rows: Sequence[tuple[int, Value]], length: int) -> Value:
+        """Arrays put along a new first axis, each at its place."""
+        known = {k: row for k, row in rows if isinstance(row, np.ndarray)}
+        if len(known) == length:
+            return np.stack([known[k] for k in range(length)])
+        shape = (length, *rows[0][1].shape)
+        total = Tensor(shape)
+        for k, row in rows:
+            first, *own = out = labels(shape)
+            total += product(out, (self._unit(k, length), (first,)), (self.tensor(row), own))
+        return total
+
+    def _unit(self, k: int, size: int) -> Tensor:
+        return self.tensor(np.eye(size)[k])
+
     def _name(self, value: np.ndarray) -> str:
+        """The name of a constant: e2 for the second column of an identity, or C1, C2 and so on."""
+        taken = self._taken | {c.name for c in self.constants.values()}
         if value.ndim == 1 and np.count_nonzero(value) == 1 and value.sum() == 1:
-            return f"e{int(np.argmax(value)) + 1}"
-        taken = [c.name for c in self.constants.values()]
-        return f"C{1 + sum(name.startswith('C') for name in taken)}"
+            unit = f"e{int(np.argmax(value)) + 1}"
+            if unit not in taken:
+                return unit
+        return next(name for k in itertools.count(1) if (name := f"C{k}") not in taken)
 
     def opaque(self, eqn: Any, values: Sequence[Value]) -> list[Value]:
         """Results without a matrix form: the operation by its name."""
-        known = {k: v for k, v in enumerate(values) if isinstance(v, np.ndarray)}
-        parts = [v for v in values if isinstance(v, Tensor)]
+        shown = [isinstance(v, Tensor) or v.size == 1 for v in values]
+        known = [v for v, part in zip(values, shown, strict=True) if not part]
+        parts = [self.tensor(v) for v, part in zip(values, shown, strict=True) if part]
+        avals = [v.aval for v in eqn.invars]
+        if any(
+            np.issubdtype(v.aval.dtype, np.complexfloating) for v in (*eqn.invars, *eqn.outvars)
+        ):
+            raise Unreadable
+        smooth = [np.issubdtype(a.dtype, np.floating) for a in avals]
         name = _jax.call_name(eqn) or eqn.primitive.name
         detail = f"{id(eqn)}"
         results: list[Value] = []
         for k, aval in enumerate(v.aval for v in eqn.outvars):
 
             def function(*moving: Any, k: int = k, aval: Any = aval) -> Any:
-                given = iter(moving)
-                avals = [v.aval for v in eqn.invars]
-                full = [known[n] if n in known else next(given) for n in range(len(values))]
-                cast = [jax.numpy.asarray(x, a.dtype) for x, a in zip(full, avals, strict=True)]
+                seen, hidden = iter(moving), iter(known)
+                full = [next(seen) if part else next(hidden) for part in shown]
+                cast = [jnp.asarray(x, a.dtype) for x, a in zip(full, avals, strict=True)]
                 return _jax.bind(eqn, cast)[k]
 
-            shown = name if len(eqn.outvars) == 1 else f"{name}{k + 1}"
+            title = name if len(eqn.outvars) == 1 else f"{name}{k + 1}"
             shape = tuple(getattr(aval, "shape", ()))
-            atom = Call(shown, function, parts, shape, _jax.line(eqn), detail)
-            results.append(of_atom(atom))
+            through = [s for s, part in zip(smooth, shown, strict=True) if part]
+            if not np.issubdtype(aval.dtype, np.floating):
+                through = [False] * len(parts)
+            rest = _jax.line(eqn), detail, through
+            results.append(self._call(title, function, parts, shape, *rest))
         return results
+
+    def named(
+        self, function: Callable[..., Any], symbols: Sequence[Symbol], shape: Sequence[int]
+    ) -> Tensor:
+        """The function itself by a name."""
+        own = [with_ones(of_atom(s), s.full) for s in symbols]
+        return self._call("f", function, own, shape)
+
+    def _call(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        parts: Sequence[Tensor],
+        shape: Sequence[int],
+        *rest: Any,
+    ) -> Tensor:
+        """A call by its name, in which no array has an axis of size 1."""
+
+        def thin(*arrays: Any) -> Any:
+            full = [jnp.reshape(x, p.shape) for x, p in zip(arrays, parts, strict=True)]
+            return jnp.reshape(function(*full), [n for n in shape if n != 1])
+
+        operands = [without_ones(p) for p in parts]
+        atom = Call(name, thin, operands, [n for n in shape if n != 1], *rest)
+        return with_ones(of_atom(atom), shape)

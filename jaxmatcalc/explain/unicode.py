@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from jaxmatcalc.explain.drawing import ATOM, PRODUCT, Text
+from jaxmatcalc.explain.drawing import ATOM, PRODUCT, Text, multiple_of_pi
 from jaxmatcalc.explain.notation import Style
 from jaxmatcalc.explain.tensor import Number
 
@@ -18,6 +18,11 @@ _FRACTIONS = {
 _FUNCTIONS = {"sigmoid": "σ", "digamma": "ψ"}
 
 
+def written(name: str) -> str:
+    """The name of a constant, with its number below the line."""
+    return name.translate(_BELOW)
+
+
 class Unicode(Style):
     """Writes expressions in Unicode."""
 
@@ -27,8 +32,15 @@ class Unicode(Style):
         """A name."""
         return name
 
+    def constant(self, name: str) -> str:
+        """The name of a constant."""
+        return written(name)
+
     def number(self, value: Number) -> str:
         """A positive number."""
+        turns = multiple_of_pi(value)
+        if turns is not None:
+            return ("" if turns == 1 else self.number(turns)) + "π"
         if value in _FRACTIONS:
             return _FRACTIONS[Fraction(value)]
         return str(value) if isinstance(value, Fraction) else f"{value:.6g}"

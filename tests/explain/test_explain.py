@@ -90,36 +90,19 @@ def test_shapes_of_the_factors_fit(nine: Any) -> None:
     assert shapes[:4] == (("B", (3, 3)), ("X", (3, 2)), ("C", (2, 4)), ("A", (4, 2)))
 
 
-def balanced(latex: str) -> bool:
-    plain = re.sub(r"\\[{}]", "", latex)
-    depth = 0
-    for c in plain:
-        depth += (c == "{") - (c == "}")
-        if depth < 0:
-            return False
-    sides = [len(re.findall(rf"\\{side}(?![A-Za-z])", latex)) for side in ("left", "right")]
-    return depth == 0 and sides[0] == sides[1]
-
-
-COMMANDS = {
-    "begin", "end", "frac", "tfrac", "partial", "top", "left", "right", "mathbf", "mathrm",
-    "operatorname", "otimes", "circ", "oslash", "cdot", "exp", "log", "det", "quad", "sigma",
-    "sqrt", "odot", "textstyle", "sum",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("text", NINE)
-def test_the_latex_is_well_formed(text: str, nine: Any) -> None:
-    latex = nine[text].latex
-    assert balanced(latex)
-    assert latex.isascii()
-    assert not re.search(r"\^\{?[^{}]*\}?\^", latex.replace("}^", "} ^").replace("} ^", "}"))
-    assert set(re.findall(r"\\([A-Za-z]+)", latex)) <= COMMANDS
-    assert nine[text]._repr_latex_().startswith("$")
+def test_the_latex_is_typeset(text: str, nine: Any, typeset: Any) -> None:
+    assert nine[text].latex.isascii()
+    typeset(nine[text].latex)
+    assert nine[text]._repr_latex_() == rf"$\displaystyle {nine[text].latex}$"
 
 
-def test_a_check_sees_what_is_malformed() -> None:
-    assert not balanced(r"\frac{1}{x") and not balanced(r"\left(x")
+@pytest.mark.parametrize(
+    "malformed", [r"\frac{1}{x", r"\left(x", r"\unknown x", "x^a^b", "½x", "x & y"]
+)
+def test_what_is_malformed_is_not_typeset(malformed: str, typeset: Any) -> None:
+    with pytest.raises(AssertionError, match=r"xpected|Undefined|Double|strict"):
+        typeset(malformed)
 
 
 def test_layouts_are_transposes() -> None:

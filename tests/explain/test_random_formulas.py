@@ -136,14 +136,16 @@ def slopes(f: Callable[[Values], Any], values: Values, name: str) -> np.ndarray:
         def at(times: int, h: np.ndarray = h) -> np.ndarray:
             return np.asarray(f({**values, name: x + times * h.reshape(x.shape)}))
 
-        columns.append((8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * STEP))
+        with np.errstate(all="ignore"):  # what is not finite is not compared
+            columns.append((8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * STEP))
     return np.stack(columns, axis=-1).reshape(columns[0].shape + x.shape)
 
 
 def difference(mode: Mode, tensor: Tensor, values: Values, truth: np.ndarray) -> float:
     """How far a formula is from what it should be; 0 where either is not finite."""
     expression = mode.recovery.expression(tensor)
-    found = np.asarray(evaluate(expression, values)).reshape(truth.shape)
+    with np.errstate(all="ignore"):
+        found = np.asarray(evaluate(expression, values)).reshape(truth.shape)
     if not (np.isfinite(found).all() and np.isfinite(truth).all()):
         return 0.0
     return float(np.abs(found - truth).max()) / max(1.0, float(np.abs(truth).max()))
@@ -156,7 +158,7 @@ def vectorised(truth: np.ndarray, rows: int) -> np.ndarray:
 
 
 @settings(
-    max_examples=COUNT, deadline=None, database=None, derandomize=True,
+    max_examples=COUNT, deadline=None, database=None, derandomize=COUNT == 200,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(st.data())
@@ -174,7 +176,8 @@ def test_random_formula(data: Any) -> None:
     position = list(values).index(wrt)
     first = mode.first(position)
     try:
-        truth = np.asarray(formula(np, values))
+        with np.errstate(all="ignore"):
+            truth = np.asarray(formula(np, values))
         assert difference(mode, mode.value, values, truth) < 1e-5, text
         truth = slopes(lambda v: formula(np, v), values, wrt)
         assert difference(mode, first, values, truth) < 1e-5, (text, wrt)
