@@ -51,9 +51,14 @@ def trace(function: Callable[..., Any], *args: Any) -> tuple[Jaxpr, list[Any]]:
     return opened(jax.make_jaxpr(function)(*args))
 
 
-def varies_over_mesh(X: Any) -> bool:
-    """Whether an array is a part of one that is spread over a mesh, inside `shard_map`."""
-    return bool(jax.typeof(X).manual_axis_type.varying)
+def varying_alike(*arrays: Any) -> list[Any]:
+    """Arrays inside `shard_map`, each varying over the axes of the mesh that any varies over."""
+    own = [jax.typeof(X).manual_axis_type.varying for X in arrays]
+    lacking = [tuple(sorted(frozenset().union(*own) - axes)) for axes in own]
+    return [
+        jax.lax.pcast(X, axes, to="varying") if axes else X
+        for X, axes in zip(arrays, lacking, strict=True)
+    ]
 
 
 def opened(closed: Any) -> tuple[Jaxpr, list[Any]]:
@@ -128,11 +133,15 @@ def bind(eqn: Eqn, values: Sequence[Any]) -> list[Any]:
     """Run one equation, its own derivative rules included."""
     bound = eqn.primitive.get_bind_params(eqn.params)
     functions, params = ((), bound) if isinstance(bound, dict) else bound
-    place = eqn.source_info  # the user's line, for errors and for what a fallback reports
-    context = source_info_util.user_context(place.traceback, name_stack=place.name_stack)
-    with context, eqn.ctx.manager:
+    with at_line_of(eqn), eqn.ctx.manager:
         result = eqn.primitive.bind(*functions, *values, **params)
     return list(result) if eqn.primitive.multiple_results else [result]
+
+
+def at_line_of(eqn: Eqn) -> Any:
+    """A context where what is traced has the equation's line, for errors and for fallbacks."""
+    place = eqn.source_info
+    return source_info_util.user_context(place.traceback, name_stack=place.name_stack)
 
 
 def retyped(value: Any, aval: Any) -> Any:

@@ -62,6 +62,7 @@ from jaxmatcalc._checks.functions import (
 )
 from jaxmatcalc._checks.kernels import implementation, no_kernel
 from jaxmatcalc._checks.operators import (
+    columns,
     composable,
     decomposable_order,
     eigen_derivative,
@@ -156,6 +157,7 @@ __all__ = [
     "symmetric_arguments",
     "exponent",
     "scalar_function",
+    "columns",
     "composable",
     "decomposable_order",
     "eigen_derivative",

@@ -292,9 +292,19 @@ def one_matrix(operation: str, value: Any, name: str) -> jax.Array:
     return X
 
 
+def columns(operation: str, value: Any, name: str) -> jax.Array:
+    """``value`` as an array of columns, which are vectors or have more axes."""
+    X = array(operation, value, name)
+    if X.ndim < 2:
+        raise ValueError(
+            f"`{operation}` needs {name} to have two axes or more, (m, r); got shape {X.shape}."
+        )
+    return X
+
+
 def same_columns(operation: str, U: jax.Array, V: jax.Array) -> None:
-    """Two matrices have the same number of columns."""
-    if U.shape[1] != V.shape[1]:
+    """Two arrays have the same number of columns."""
+    if U.shape[-1] != V.shape[-1]:
         raise ValueError(
             f"`{operation}` needs U and V with the same number of columns; "
             f"got shapes {U.shape} and {V.shape}."

@@ -158,8 +158,7 @@ def call_name(eqn: Any) -> str:
 @functools.lru_cache(maxsize=512)
 def _match(key: _Key) -> Found | None:
     eqn, entry, unused = key.eqn, key.entry, key.identity[-1]
-    avals = [v.aval for v in eqn.invars]
-    structs = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in avals]
+    structs = [v.aval for v in eqn.invars]  # which say too over which axes of a mesh they vary
     for levels, site in _sites(entry, eqn):
         for variant in entry.variants(site):
             if not set(variant.without) <= set(unused):

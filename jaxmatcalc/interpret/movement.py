@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,9 +11,9 @@ from jax import lax
 
 from jaxmatcalc.interpret.along import Axes, Selection, along
 from jaxmatcalc.interpret.memory import remembered
-from jaxmatcalc.interpret.tangent import Tangent, add, masked
+from jaxmatcalc.interpret.tangent import Tangent, add, masked, reshaped
 from jaxmatcalc.interpret.value import Known
-from jaxmatcalc.linear.term import Term, fresh
+from jaxmatcalc.linear.term import Misaligned, Term, fresh
 
 Value = Known | Tangent
 
@@ -180,6 +181,52 @@ def _pad(eqn: Any, operand: Value, value: Value) -> Tangent | None:
         operand = spaced(operand, axis, before, step, length)
         operand = sliced(operand, axis, max(-low, 0), length - max(-high, 0), 1)
     return operand
+
+
+def regrouped(operand: Tangent, aval: Any) -> Tangent:
+    """A row-major reshape where axes are split at odds, as (2, 3) to (3, 2): entries move."""
+    for old, new in reversed(_blocks(operand.shape, aval.shape)):
+        before, after = operand.shape[: old.start], operand.shape[old.stop :]
+        sizes = aval.shape[new.start : new.stop]
+        aim = Shape((*before, *sizes, *after), operand.dtype)
+        try:
+            operand = operand.map(lambda t, aim=aim: reshaped(t, aim.shape), aim)
+        except Misaligned:
+            operand = _renumbered(operand, old, sizes, aim)
+    return Tangent(operand.shape, aval.dtype, operand.terms)
+
+
+def _renumbered(operand: Tangent, old: range, sizes: tuple[int, ...], aim: Shape) -> Tangent:
+    """The axes `old` become others of these sizes, by a permutation of their entries."""
+    given = operand.shape[old.start : old.stop]
+    shift = len(sizes) - len(old)
+    made = tuple(range(old.start, old.stop + shift))
+    free = [(a, a + (shift if a >= old.stop else 0)) for a in range(len(operand.shape))]
+    axes = Axes(tuple(old), made, (), [pair for pair in free if pair[0] not in old])
+
+    def matrix(transposed: bool) -> Any:
+        return jnp.eye(math.prod(sizes), dtype=operand.dtype)
+
+    # From there and back is one selection and its transpose
+    key = "reshape", *sorted([given, sizes]), jnp.dtype(operand.dtype)
+    selection = remembered(None, key, lambda: Selection(matrix, injective=True))
+    return along(operand, aim, axes, lambda x: x.reshape(sizes), selection, given > sizes)
+
+
+def _blocks(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]:
+    """The shortest runs of axes of one shape that become runs of axes of the other."""
+    blocks = []
+    i = j = a = b = 0
+    left = right = 1
+    while i < len(old) or j < len(new):
+        if left <= right and i < len(old):
+            left, i = left * old[i], i + 1
+        else:
+            right, j = right * new[j], j + 1
+        if left == right:
+            blocks.append((range(a, i), range(b, j)))
+            a, b = i, j
+    return blocks
 
 
 def _concatenate(eqn: Any, *operands: Value) -> Tangent:

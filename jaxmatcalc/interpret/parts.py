@@ -6,11 +6,9 @@ of each column, as `jax.jacfwd` does; so it is right for real inputs, and for ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc.interpret.tangent import Tangent
@@ -23,8 +21,8 @@ def is_complex(dtype: Any) -> bool:
     return np.issubdtype(dtype, np.complexfloating)
 
 
-def part(operand: Tangent, aval: Any, function: Callable[[Any], Any]) -> Tangent:
-    """`jnp.real` or `jnp.imag` of a tangent: taken of the one factor that is complex.
+def part(operand: Tangent, aval: Any, which: str) -> Tangent:
+    """The "real" or "imag" part of a tangent: taken of the one factor that is complex.
 
     Where several are, they are multiplied first.
     """
@@ -34,8 +32,8 @@ def part(operand: Tangent, aval: Any, function: Callable[[Any], Any]) -> Tangent
             t = _one_complex(t, operand.dtype)
         host = next((f for f in t.factors if is_complex(f.array.dtype)), None)
         if host is None:
-            return t if function is jnp.real else t.times(np.asarray(0.0))
-        array = function(host.array)
+            return t if which == "real" else t.times(np.asarray(0.0))
+        array = getattr(host.array, which)  # a static array stays one: no JAX function of it
         array = np.asarray(array) if is_static(host.array) else array
         factors = tuple(f._replace(array=array) if f is host else f for f in t.factors)
         return close(replace(t, factors=factors))

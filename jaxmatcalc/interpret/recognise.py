@@ -74,7 +74,8 @@ def run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], explicit: bool) 
         results = _as_noted(eqn, values, notes, explicit)
         if results is None and found is not None:
             arrays = [jnp.asarray(x) for x in values]
-            results = found.replacement(explicit)(*arrays)
+            with _jax.at_line_of(eqn):
+                results = found.replacement(explicit)(*arrays)
             _note(eqn, found, arrays, notes)
         if results is not None:
             results = [
@@ -82,7 +83,8 @@ def run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], explicit: bool) 
                 for r, v in zip(results, eqn.outvars, strict=True)
             ]
         elif _enters(eqn, explicit):
-            results = _rebuilt(eqn, values, explicit)
+            with _jax.at_line_of(eqn):
+                results = _rebuilt(eqn, values, explicit)
         else:
             results = _jax.bind(eqn, values)
         env.update(zip(eqn.outvars, results, strict=True))

@@ -15,12 +15,12 @@ import numpy as np
 
 from jaxmatcalc.interpret.indexing import INDEXING
 from jaxmatcalc.interpret.known import Known, run, stretched
-from jaxmatcalc.interpret.movement import MOVES
+from jaxmatcalc.interpret.movement import MOVES, regrouped
 from jaxmatcalc.interpret.parts import is_complex, part
 from jaxmatcalc.interpret.tangent import Tangent, add, join, masked, multiplied, reshaped
 from jaxmatcalc.interpret.windows import WINDOWS
 from jaxmatcalc.linear.contraction import close
-from jaxmatcalc.linear.term import Term, flat, fresh
+from jaxmatcalc.linear.term import Misaligned, Term, flat, fresh
 
 Value = Known | Tangent
 Rule = Callable[..., Any]
@@ -41,16 +41,16 @@ def _same(eqn: Any, operand: Tangent, *_: Value) -> Tangent:
 
 def _convert(eqn: Any, operand: Tangent) -> Tangent:
     if is_complex(operand.dtype) and not is_complex(eqn.outvars[0].aval.dtype):
-        return part(operand, eqn.outvars[0].aval, jnp.real)
+        return part(operand, eqn.outvars[0].aval, "real")
     return _same(eqn, operand)
 
 
 def _real(eqn: Any, operand: Tangent) -> Tangent:
-    return part(operand, eqn.outvars[0].aval, jnp.real)
+    return part(operand, eqn.outvars[0].aval, "real")
 
 
 def _imag(eqn: Any, operand: Tangent) -> Tangent:
-    return part(operand, eqn.outvars[0].aval, jnp.imag)
+    return part(operand, eqn.outvars[0].aval, "imag")
 
 
 def _complex(eqn: Any, real: Value, imag: Value) -> Tangent:
@@ -154,7 +154,10 @@ def _reshape(eqn: Any, operand: Tangent, *sizes: Value) -> Tangent | None:
     if sizes:
         return None
     aval = eqn.outvars[0].aval
-    return operand.map(lambda t: reshaped(t, tuple(aval.shape)), aval)
+    try:
+        return operand.map(lambda t: reshaped(t, tuple(aval.shape)), aval)
+    except Misaligned:
+        return regrouped(operand, aval)
 
 
 def _squeeze(eqn: Any, operand: Tangent) -> Tangent:

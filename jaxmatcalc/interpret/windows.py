@@ -148,7 +148,7 @@ def _fft(eqn: Any, operand: Tangent) -> Tangent | None:
         axes = Axes((a,), (a,), (), _others(rank, a))
         dtype = jnp.result_type(operand.dtype, np.complex64)
         operand = along(operand, Shape(tuple(shape), dtype), axes, transform)
-    return part(operand, aval, jnp.real) if halved else operand
+    return part(operand, aval, "real") if halved else operand
 
 
 def _doubled(x: Any, length: int) -> Any:

@@ -189,6 +189,7 @@ class Commuting:
             key = _signature(slot.component, terms[slot.term])
             if key not in once:
                 M = component_matrix(slot.component, terms[slot.term])
+                M = M.astype(jnp.promote_types(M.dtype, jnp.finfo(dtype).dtype))
                 once[key] = M.reshape(-1) if slot.diagonal else M
             matrices.append(once[key])
         return cls(found, scales, tuple(matrices), shape(terms[0].in_))

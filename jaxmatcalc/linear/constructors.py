@@ -142,14 +142,14 @@ def low_rank(U: Any, V: Any = None) -> LinearOperator:
     Woodbury identity, and its determinant is that of the matrix determinant lemma.
 
     Args:
-        U: array of shape (m, r).
-        V: array of shape (n, r); U conjugated where not given.
+        U: array of shape (m, r), or (m₁, m₂, …, r) for arrays of several axes.
+        V: the same for the input, with as many columns r; U conjugated where not given.
 
     Returns:
-        A `LinearOperator` from (n,) to (m,).
+        A `LinearOperator` from (n,) to (m,), or from (n₁, n₂, …) to (m₁, m₂, …).
 
     Raises:
-        ValueError: U or V is not a matrix, or their columns differ in number.
+        ValueError: U or V has fewer than two axes, or their columns differ in number.
         TypeError: U or V is not an array.
 
     Example:
@@ -160,15 +160,16 @@ def low_rank(U: Any, V: Any = None) -> LinearOperator:
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (156).
     """
-    U = _inexact(_checks.one_matrix("low_rank", U, "U"))
+    U = _inexact(_checks.columns("low_rank", U, "U"))
     if V is None:  # the same array where U is real, so that U Uᵀ is known to be symmetric
         V = U.conj() if jnp.iscomplexobj(U) else U
-    V = _inexact(_checks.one_matrix("low_rank", V, "V"))
+    V = _inexact(_checks.columns("low_rank", V, "V"))
     _checks.same_columns("low_rank", U, V)
-    (row,), (column,), (bond,) = fresh(U.shape[:1]), fresh(V.shape[:1]), fresh(U.shape[1:])
-    parts = (_factor("gen", U, row, bond), _factor("gen", V, column, bond))
-    term = Term(parts, (row,), (column,))
-    return LinearOperator([term], U.shape[:1], V.shape[:1], jnp.result_type(U, V))
+    *out, bond = fresh(U.shape)
+    in_ = fresh(V.shape[:-1])
+    parts = (_factor("gen", U, *out, bond), _factor("gen", V, *in_, bond))
+    term = Term(parts, tuple(out), in_)
+    return LinearOperator([term], U.shape[:-1], V.shape[:-1], jnp.result_type(U, V))
 
 
 def commutation(m: int, n: int, dtype: Any = None) -> LinearOperator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import jax
@@ -10,6 +11,7 @@ from jaxmatcalc import _checks
 from jaxmatcalc.linear import arithmetic
 from jaxmatcalc.linear.arithmetic import compiled
 from jaxmatcalc.linear.factor import Factored, factor
+from jaxmatcalc.linear.term import Term, fresh
 from jaxmatcalc.linear.termsum import TermSum
 
 
@@ -17,6 +19,14 @@ class Equations(TermSum):
     """The methods of an operator A for A x = b."""
 
     __slots__ = ()
+
+    @property
+    def _nonempty(self) -> Self:
+        """The operator; the identity where there are no unknowns, and so nothing to factor."""
+        if math.prod(self.in_shape):
+            return self
+        groups = fresh(self.in_shape)
+        return self.rebuilt([Term((), groups, groups)])
 
     def solve(
         self, b: Any, method: str | None = None, symmetric: bool = False, assume_a: str = "gen"
@@ -48,7 +58,7 @@ class Equations(TermSum):
         b = _checks.operand("solve", b, self.out_shape, self.batch_shape)
         if symmetric:
             _checks.symmetric_matrices("solve", self.in_shape)
-        return compiled(arithmetic.solve)((method, symmetric, assume_a), self, b)
+        return compiled(arithmetic.solve)((method, symmetric, assume_a), self._nonempty, b)
 
     def factor(self, method: str | None = None, assume_a: str = "gen") -> Factored:
         """The operator with its factorisations done, for many solves.
@@ -76,30 +86,30 @@ class Equations(TermSum):
         """
         _checks.square_operator("factor", *self._shapes)
         _checks.assumption("factor", assume_a)
-        return compiled(factor)((method, assume_a), self)
+        return compiled(factor)((method, assume_a), self._nonempty)
 
     def inv(self, method: str | None = None, assume_a: str = "gen") -> Self:
         """The inverse, in structured form where there is one."""
         _checks.square_operator("inv", *self._shapes)
         _checks.assumption("inv", assume_a)
-        return compiled(arithmetic.inv)((method, assume_a), self)
+        return compiled(arithmetic.inv)((method, assume_a), self._nonempty)
 
     def logdet(self, method: str | None = None, assume_a: str = "gen") -> jax.Array:
         """log |det A|; -inf for a singular operator."""
         _checks.square_operator("logdet", *self._shapes)
         _checks.assumption("logdet", assume_a)
-        return compiled(arithmetic.logabsdet)((method, assume_a), self)
+        return compiled(arithmetic.logabsdet)((method, assume_a), self._nonempty)
 
     def inv_quad(self, y: Any, assume_a: str = "gen") -> jax.Array:
         """The quadratic form yᴴ A⁻¹ y, for y as in `solve`."""
         _checks.square_operator("inv_quad", *self._shapes)
         _checks.assumption("inv_quad", assume_a)
         y = _checks.operand("inv_quad", y, self.out_shape, self.batch_shape)
-        return compiled(arithmetic.inv_quad)((assume_a,), self, y)
+        return compiled(arithmetic.inv_quad)((assume_a,), self._nonempty, y)
 
     def inv_quad_logdet(self, y: Any, assume_a: str = "gen") -> tuple[jax.Array, jax.Array]:
         """yᴴ A⁻¹ y and log |det A|, from one decomposition of the factors."""
         _checks.square_operator("inv_quad_logdet", *self._shapes)
         _checks.assumption("inv_quad_logdet", assume_a)
         y = _checks.operand("inv_quad_logdet", y, self.out_shape, self.batch_shape)
-        return compiled(arithmetic.inv_quad_logdet)((assume_a,), self, y)
+        return compiled(arithmetic.inv_quad_logdet)((assume_a,), self._nonempty, y)

@@ -152,6 +152,8 @@ def _solve(factored: Factored, b: Array) -> Array:
     op = factored.operator
     if jnp.iscomplexobj(b) and not jnp.issubdtype(op.dtype, jnp.complexfloating):
         return lax.complex(_solve(factored, b.real), _solve(factored, b.imag))
+    if not b.size:
+        return b.astype(op.dtype)
     many = b.astype(op.dtype).reshape(-1, *op.out_shape)
     if many.shape[0] == 1:
         return _solution(factored, many[0]).reshape(b.shape)

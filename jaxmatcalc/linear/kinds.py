@@ -149,6 +149,20 @@ def component_matrix(component: Component, term: Term) -> Array:
     return array.reshape([k.size for k in both] + [extent(rows), extent(columns)])
 
 
+def stored_matrix(component: Component, term: Term) -> tuple[Array, bool]:
+    """The same matrices, or their transposes if a factor is stored so; and whether they are.
+
+    An operator and its transpose have one factorisation, if it is of what both store.
+    """
+    if len(component.factors) == 1:
+        _, columns, both = sides(component, term)
+        first = next(k for k in component.factors[0].labels if k not in both)
+        if first in columns:
+            transposed = Term(term.factors, term.in_, term.out)
+            return component_matrix(component, transposed), True
+    return component_matrix(component, term), False
+
+
 def parts_and_scale(term: Term, dtype: Any) -> tuple[list[Component], Array]:
     """The components with axes and factors, and the product of the scalars."""
     found = components(term)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+from jax.scipy.linalg import lu_factor, lu_solve
 
 from jaxmatcalc import _checks
 from jaxmatcalc.linear import iterative
@@ -18,9 +19,9 @@ from jaxmatcalc.linear.contraction import contract, dense_sum
 from jaxmatcalc.linear.crossed import Crossed, transposes
 from jaxmatcalc.linear.kinds import (
     aligned,
-    component_matrix,
     parts_and_scale,
     sides,
+    stored_matrix,
 )
 from jaxmatcalc.linear.pencil import Pencil, pair
 from jaxmatcalc.linear.structure import Structure, methods
@@ -168,9 +169,9 @@ def _solve_term(term: Term, b: Array) -> Array:
             d = contract(c.factors, both)
             x = x / d.reshape(d.shape + (1,) * len(rest))
         else:
-            matrix = component_matrix(c, term)
+            matrix, transposed = stored_matrix(c, term)
             x = x.reshape([k.size for k in both] + [extent(rows), -1])
-            x = jnp.linalg.solve(matrix.astype(x.dtype), x)
+            x = lu_solve(lu_factor(matrix.astype(x.dtype)), x, trans=int(transposed))
         labels = both + columns + rest
         x = x.reshape([k.size for k in labels])
     order = [labels.index(k) for k in flat(term.in_)]
@@ -185,8 +186,9 @@ def _inverse_term(term: Term, dtype: Any) -> Term:
         if not rows:
             factors.append(Factor(1 / contract(c.factors, both), both))
             continue
-        inv = jnp.linalg.inv(component_matrix(c, term))
-        labels = both + columns + rows
+        matrix, transposed = stored_matrix(c, term)
+        inv = jnp.linalg.inv(matrix)
+        labels = both + (rows + columns if transposed else columns + rows)
         factors.append(Factor(inv.reshape([k.size for k in labels]), labels))
     return Term(tuple(factors), term.in_, term.out)
 
@@ -198,7 +200,7 @@ def _logdet_term(term: Term, dtype: Any) -> Array:
     for c in parts:
         rows, _, both = sides(c, term)
         if rows:
-            logs = jnp.linalg.slogdet(component_matrix(c, term))[1]
+            logs = jnp.linalg.slogdet(stored_matrix(c, term)[0])[1]
         else:
             logs = jnp.log(jnp.abs(contract(c.factors, both)))
         total = total + order // extent(both + rows) * jnp.sum(logs)

@@ -48,7 +48,9 @@ def batched(
     sharded in the same way. JAX has equal shards only: where D does not divide N, the batch is
     filled up for the computation, and results are left over those axes of the mesh that divide N;
     with ``out="host"`` or `reduce` there is no such limit. Several processes call it alike, with
-    arrays sharded over all of them or with equal arrays in each.
+    arrays sharded over all of them or with equal arrays in each. With JAX 0.10, several host
+    devices of one process can hang in jaxlib on large batches of LAPACK calls, without this
+    function too; with JAX 0.12 they do not.
 
     Inside of `jit`, `grad` and `vmap` it is a loop like `jax.lax.map`.
 

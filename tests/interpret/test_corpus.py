@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
-from jaxmatcalc import hessian_operator
+from jaxmatcalc import hessian_operator, jacobian_operator
 
 n = 4
 rng = np.random.default_rng(0)
@@ -192,6 +193,18 @@ def test_hessian_and_gradient(name, first_order, second_order):
 def test_what_is_lost_inside_of_a_library_call_is_named():
     H = hessian_operator(lambda x: jnp.sum(jax.lax.map(jnp.sin, jnp.tile(x, 4))))(y6)
     assert any(lost.startswith("scan (test_corpus.py:") for lost in H.fallbacks)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        jax.scipy.linalg.expm,
+        lambda X: lax.fori_loop(0, 20, lambda _, P: jnp.linalg.inv(P) @ X, X),
+    ],
+)
+def test_what_is_lost_in_the_place_of_a_recognised_call_has_its_line(f):
+    (lost,) = jacobian_operator(lambda X: f(X))(X).fallbacks
+    assert "(test_corpus.py:" in lost
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,18 @@ def test_scalars_and_empty_arrays(second_order, first_order, close):
     first_order(lambda x: x.reshape(3, 1, 1) * jnp.ones((1, 2, 1)), x)
 
 
+def test_reshapes_that_split_axes_at_odds(first_order, second_order):
+    """(2, 3) and (3, 2) have no common split: their entries move, those of other axes stay."""
+    X, T = jnp.arange(6.0).reshape(2, 3), jnp.arange(30.0).reshape(5, 2, 3) / 10
+    assert first_order(lambda X: X.T.reshape(2, 3), X).fallbacks == ()
+    first_order(lambda X: jnp.sin(X).reshape(3, 1, 2)[..., 0], X)
+    J = first_order(lambda T: T.reshape(1, 5, 3, 2), T)
+    assert J.structure.kind == "kronecker"  # an identity of order 5 beside a permutation of order 6
+    H = second_order(lambda X: jnp.sum(jnp.sin(X.reshape(3, 2)) ** 2), X)
+    assert H.structure.kind == "diagonal"
+    second_order(lambda X: jnp.linalg.slogdet(X.reshape(3, 2).T @ A[:2].T)[1], X[::-1] + A[:2])
+
+
 def test_axes_of_size_one(second_order):
     X = A[:1]
     second_order(lambda X: jnp.sum((X @ A) ** 2) + jnp.sum(X) ** 2, X)
@@ -203,6 +215,12 @@ def test_complex_values_in_between(seed, second_order):
         H.to_dense(), 2 * np.real(np.conj(np.asarray(z)).T @ np.asarray(z)), rtol=1e-4, atol=1e-4
     )
     second_order(lambda x: jnp.real(jnp.sum((z @ x) ** 2)) + jnp.imag(jnp.sum(z @ jnp.exp(x))), x)
+
+
+@pytest.mark.parametrize("part", [jnp.real, jnp.imag])
+def test_parts_of_a_constant_multiple(part, first_order):
+    assert first_order(lambda x: part(x * (1 + 2j)), x).structure.kind == "identity"
+    first_order(lambda x: part(jnp.exp(1j * x) * 2j), x)
 
 
 @pytest.mark.parametrize("f", [jnp.diag, lambda X: jnp.sum(jnp.diag(X) ** 3)])

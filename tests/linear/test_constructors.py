@@ -52,6 +52,9 @@ def test_low_rank(rank, close):
     Z = U + 1j * normal(5, rank)[::-1]
     close(jmc.low_rank(Z).as_matrix(), np.asarray(Z) @ np.asarray(Z).conj().T)
     close(jmc.low_rank(U, V) @ jnp.ones(4), np.asarray(U) @ np.asarray(V).sum(0))
+    columns = U.reshape(5, 1, rank), V.reshape(2, 2, rank)  # of several axes
+    assert jmc.low_rank(*columns).in_shape == (2, 2)
+    close(jmc.low_rank(*columns).as_matrix(), np.asarray(U) @ np.asarray(V).T)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5])
@@ -100,7 +103,7 @@ def test_mistakes():
         jmc.kronecker(jnp.eye(2), assume_a="spd")
     with pytest.raises(ValueError, match="the same number of columns"):
         jmc.low_rank(jnp.ones((3, 2)), jnp.ones((3, 1)))
-    with pytest.raises(ValueError, match="needs V to be a matrix"):
+    with pytest.raises(ValueError, match="needs V to have two axes or more"):
         jmc.low_rank(jnp.ones((3, 2)), jnp.ones(3))
     with pytest.raises(TypeError, match="`duplication` needs a shape of integers"):
         jmc.duplication(2.5)

@@ -199,6 +199,20 @@ def general(n, seed):
     return positive_definite(n, seed) + np.random.default_rng(seed).normal(size=(n, n)) / 3
 
 
+def test_each_factor_of_a_product_is_factored_once(float_dtype):
+    """The gradient solves with the transpose as well, whose factorisation is the same."""
+    rng = np.random.default_rng(5)
+    A, B, y = (
+        jnp.asarray(rng.normal(size=s) + np.eye(*s), float_dtype) for s in [(3, 3), (4, 4), (3, 4)]
+    )
+
+    def f(A, B, y):
+        return sum(jmc.inv_quad_logdet(jmc.kronecker(A, B), y))
+
+    program = jax.jit(jax.value_and_grad(f, (0, 1, 2))).lower(A, B, y).compile().as_text()
+    assert program.count('getrf_ffi"') == 2
+
+
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="JAX has Schur forms on a CPU")
 @pytest.mark.parametrize("orders", [(3,), (3, 4), (2, 3, 2)])
 @pytest.mark.parametrize("kind", ["product", "sum"])
