@@ -18,8 +18,9 @@ from jax.sharding import Mesh
 
 import jaxmatcalc as jmc
 from benchmarks import functions as fun
-from benchmarks.measure import WrongAnswer, no_garbage_collection, relative_error, tolerance
+from benchmarks.measure import WrongAnswer, relative_error, tolerance
 from benchmarks.samples import regular
+from benchmarks.timing import no_garbage_collection
 
 ORDER = 8
 CHUNK = 1024

@@ -38,6 +38,7 @@ class Case:
         wanted: how many times faster than the baseline it is to be, where a figure is set.
         compile_limit: how many times the baseline's trace and compile time it may take.
         family: whether it is a row of the table of all operations, measured briefly.
+        curve: whether it is a point of a plot of time against n, measured briefly.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Case:
     wanted: float | None = None
     compile_limit: float | None = None
     family: bool = False
+    curve: bool = False
 
     @property
     def name(self) -> str:
@@ -73,6 +75,10 @@ BATCH = (weights("n", "n"), normal("b", "n"), normal("b", "n"), weights("l", "n"
 
 SQUARES = (normal("n", "n"), normal("n", "n"))
 DEFINITE = (positive_definite("n"), positive_definite("n"))
+DESIGN = (regular("n"), normal("n", "n"))
+MATRIX_NORMAL = (normal("n", "p"), positive_definite("n"), positive_definite("p"))
+STEPS = (normal("n"), positive_definite("n"), weights("n", "n"), positive_definite("n"),
+         weights("p", "n"), positive_definite("p"), normal("t", "p"))  # fmt: skip
 VECTOR = (normal("n", "n"), normal("n", "n"), normal("v"))
 FAMILY = (
     (fun.traces, regular),
@@ -97,7 +103,7 @@ FACTORED = (fun.logdets, fun.positive_logdets, fun.inverses, fun.solutions)
 STRUCTURED = (
     ("logdet", fun.logdet, (regular("n"),),
      "Kronecker product and commutation; autodiff solves once for every entry"),
-    ("trace-inverse", fun.trace_inverse, (regular("n"), normal("n", "n")),
+    ("trace-inverse", fun.trace_inverse, DESIGN,
      "two Kronecker products and commutation"),
     ("precision", fun.precision, (positive_definite("n"), positive_definite("n")),
      "the logdet's, and a multiple of the identity"),
@@ -140,6 +146,48 @@ LAPLACIANS = (
     ("factorisation", fun.factorisation, (normal("b", "n", "k"), *FACTORS[1:]),
      {"b": 4, "n": 50, "k": 5}),
     ("logdet", fun.logdet, (regular("b", "n"),), {"b": 4, "n": 32}),
+)  # fmt: skip
+MODELS = (
+    *(
+        ("graphical-lasso", task, fun.graphical_lasso, DEFINITE, {"n": n}, why)
+        for task, n, why in (
+            ("value", 256, "its smooth part: a triangular factor, and no product for the trace"),
+            ("gradient", 256, "the inverse from the same factor"),
+            ("hvp", 32, "Θ⁻¹ V Θ⁻¹"),
+            ("hessian", 32, "Θ⁻¹ ⊗ Θ⁻¹"),
+        )
+    ),
+    ("trace-inverse", "gradient", fun.trace_inverse, DESIGN, {"n": 256},
+     "optimal design: one inverse for value and gradient"),
+    ("trace-inverse", "hvp", fun.trace_inverse, DESIGN, {"n": 32}, "one product of its Hessian"),
+    ("matrix-normal", "gradient", fun.matrix_normal, MATRIX_NORMAL, {"n": 128, "p": 96},
+     "a likelihood with a covariance of rows and one of columns: a factor of each"),
+    ("matrix-normal", "hessian", fun.matrix_normal, MATRIX_NORMAL, {"n": 32, "p": 24},
+     "U⁻¹ ⊗ V⁻¹: the inverses of two small matrices"),
+    ("kalman", "gradient", fun.kalman, STEPS, {"t": 8, "n": 32, "p": 16},
+     "Kalman steps in a scan, in all that they are made of"),
+    ("grid-process", "gradient", fun.grid_process, (weights("p"), normal("n"), normal("n", "n")),
+     {"p": 2, "n": 32}, "a Gaussian process on a grid: matrices of order n for one of order n²"),
+)  # fmt: skip
+# Published experiments of tensor calculus: time against n, as far as the baseline takes less than
+# 2 GB and 3 s a call
+CURVES = (
+    ("quadratic-form", "large-forms", fun.quadratic_form, (normal("n"), normal("n", "n")),
+     [{"n": n} for n in (16, 32, 64, 128, 256, 512, 1024, 2048)], "A + Aᵀ"),
+    ("logistic", "large-forms", fun.logistic, (normal("n"), weights("m", "n"), signs("m")),
+     [{"m": 2 * n, "n": n} for n in (16, 32, 64, 128, 256, 512, 1024, 2048)],
+     "AᵀDA, with twice as many samples as unknowns"),
+    ("factorisation", "forms", fun.factorisation, FACTORS,
+     [{"k": 5, "n": n} for n in (16, 32, 64, 128, 256)], "I ⊗ VᵀV, in a factor of n × 5"),
+    ("masked-factorisation", "sparse-forms", fun.masked_factorisation, (*FACTORS, mask("n", "n")),
+     [{"k": 5, "n": n} for n in (16, 32, 64, 128, 256)], "a block a row, in a factor of n × 5"),
+    ("relu-network", "forms", fun.relu_network,
+     (weights("n", "n"), normal("n"), weights("l", "n", "n")),
+     [{"l": 9, "n": n} for n in (8, 16, 32, 64)], "ten layers in the first one's weights"),
+    ("logdet", "forms", fun.logdet, (regular("n"),),
+     [{"n": n} for n in (8, 12, 16, 24, 32, 48)], "(X⁻ᵀ ⊗ X⁻¹) K"),
+    ("two-sided", "forms", fun.two_sided, (normal("n", "n"),) * 4,
+     [{"n": n} for n in (8, 12, 16, 24, 32, 48)], "AᵀA ⊗ BBᵀ"),
 )  # fmt: skip
 
 CASES = (
@@ -237,6 +285,15 @@ CASES = (
     Case("kronecker-sum-solve", "value", fun.kronecker_sum_solve,
          (*DEFINITE, positive(), normal("v")), {"n": 64, "v": 4096}, wanted=1000,
          why="Sylvester's equation in eigenvectors"),
+    *(
+        Case(f"{key}-{task}" if task != "hessian" else key, task, function, inputs, sizes, why=why)
+        for key, task, function, inputs, sizes, why in MODELS
+    ),
+    *(
+        Case(f"{key}-curve", task, function, inputs, sizes, curve=True, why=why)
+        for key, task, function, inputs, points, why in CURVES
+        for sizes in points
+    ),
     *(
         Case(function.__name__.replace("_", "-"), "gradient", function, (draw("b", "n"),),
              {"b": b, "n": n}, wanted=SMALL.get(n, 1) if function in FACTORED else 1, family=True,

@@ -28,9 +28,10 @@ import jax.numpy as jnp
 
 import jaxmatcalc as jmc
 from benchmarks import functions as fun
-from benchmarks.contenders import BASELINE, TASKS
+from benchmarks.cases import CASES, Case
+from benchmarks.contenders import BASELINE, OURS, TASKS
 from benchmarks.hlo import Traffic, traffic
-from benchmarks.report import OURS, digits, emphasised, markdown, multiple
+from benchmarks.report import amount, digits, emphasised, markdown, multiple
 from benchmarks.results import UnusableResults
 from benchmarks.targets import TARGETS, compiled_for, ptxas, without_devices
 from jaxmatcalc.kernels import lanes, looped, mosaic, tpu
@@ -43,6 +44,12 @@ SIZES = ((4096, 4), (4096, 8), (1024, 16), (256, 32))
 ORDERS = (4, 5, 7, 8, 11, 12, 14, 16)
 MATRICES = 65536  # of a batch that a kernel is compiled for
 WANTED = {(4096, 8), (1024, 16)}  # fewer launches than plain JAX there, and half of its bytes
+# Cases that are compiled beside the programs of this module, where none are named
+SOME = (
+    "logistic-m1000-d200", "attention-t16-d24", "newton-hvp-n64", "logdet-diagonal-n32",
+    "trace-product-gradient-n1024", "grid-process-gradient-p2-n32",
+)  # fmt: skip
+Programs = tuple[str, dict[str, Callable[..., Any]], dict[str, tuple[Any, ...]]]
 
 
 def costs(target: str, compiled: Any) -> Record:
@@ -55,14 +62,30 @@ def costs(target: str, compiled: Any) -> Record:
         "main memory": found.bytes,
         "temporaries": compiled.memory_analysis().temp_size_in_bytes,
     }
-    if TARGETS[target].platform == "tpu":
+    if TARGETS[target].platform != "cuda":
         analysis = compiled.cost_analysis()
         record |= {"bytes": analysis["bytes accessed"], "flops": analysis.get("flops", 0.0)}
     return record
 
 
-def programs() -> Iterator[tuple[str, dict[str, Callable[..., Any]], tuple[tuple[int, ...], ...]]]:
-    """Every program by name: how plain JAX and jaxmatcalc do it, and the shapes it is taken at."""
+def programs() -> Iterator[Programs]:
+    """Every program by name: how plain JAX and jaxmatcalc do it, and at what shapes."""
+    for name, builds, shapes in _own():
+        yield name, builds, dict.fromkeys(builds, shapes)
+
+
+def of_case(case: Case) -> Programs:
+    """A case as a program; what is prepared outside of it is not computed, only its shapes are."""
+    shapes = jax.eval_shape(lambda: case.arguments("float32"))
+    builds, inputs = {}, {}
+    for name in (BASELINE, OURS):
+        contender = TASKS[case.task][name]
+        builds[name] = contender.build(case.function)
+        inputs[name] = jax.eval_shape(functools.partial(contender.prepare, case.function), *shapes)
+    return case.name, builds, inputs
+
+
+def _own() -> Iterator[tuple[str, dict[str, Callable[..., Any]], tuple[tuple[int, ...], ...]]]:
     gradients = TASKS["gradient"]
     for function in FUNCTIONS:
         for b, n in SIZES:
@@ -92,10 +115,11 @@ def _kronecker(*arrays: jax.Array) -> jax.Array:
     return jax.vmap(lambda x: jmc.kronecker(*factors) @ x)(X)
 
 
-def program(target: str, builds: dict[str, Callable[..., Any]], shapes: Any) -> Record:
+def program(target: str, builds: dict[str, Callable[..., Any]], inputs: Any) -> Record:
     """What every contender costs."""
     return {
-        name: costs(target, compiled_for(target, build, *shapes)) for name, build in builds.items()
+        name: costs(target, compiled_for(target, build, *inputs[name]))
+        for name, build in builds.items()
     }
 
 
@@ -121,6 +145,8 @@ def kernel(target: str, operation: str, n: int) -> Record | None:
 
 def kernels(target: str) -> list[Record]:
     """What every kernel takes, by size; in a process of its own, which writes all it compiles."""
+    if TARGETS[target].platform == "cpu":
+        return []  # there they are fused into XLA's own
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_dump) as process:
         chosen = [(operation, n) for operation in looped.BODIES for n in ORDERS]
         found = [process.submit(kernel, target, *pair) for pair in chosen]
@@ -170,8 +196,18 @@ def versions() -> dict[str, str]:
     return {name: found[name] for name in names if name in found}
 
 
-def compile_all(targets: Sequence[str], path: Path, notify: Callable[[str], None]) -> None:
-    """Compile what the file does not have yet; it is whole after every program."""
+def compile_all(
+    targets: Sequence[str], path: Path, notify: Callable[[str], None],
+    cases: Sequence[Case] | None = None,
+) -> None:  # fmt: skip
+    """Compile what the file does not have yet; it is whole after every program.
+
+    Args:
+        targets: names of what is compiled for.
+        path: the results file.
+        notify: hears what is compiled.
+        cases: what is compiled in place of the programs of this module and `SOME` cases.
+    """
     without_devices()
     content: Record = {"compiled with": versions(), "programs": [], "kernels": []}
     if path.exists():
@@ -180,16 +216,23 @@ def compile_all(targets: Sequence[str], path: Path, notify: Callable[[str], None
             raise UnusableResults(f"{path} was compiled with other versions: name another --out")
     for target in targets:
         done = {(r["target"], r["name"]) for r in content["programs"]}
-        for name, builds, shapes in programs():
+        for name, builds, inputs in _chosen(cases):
             if (target, name) not in done:
                 notify(f"{target}: {name}")
-                record = {"target": target, "name": name, **program(target, builds, shapes)}
+                record = {"target": target, "name": name, **program(target, builds, inputs)}
                 content["programs"].append(record)
                 write(path, content)
-        if target not in {r["target"] for r in content["kernels"]}:
+        if cases is None and target not in {r["target"] for r in content["kernels"]}:
             notify(f"{target}: kernels")
             content["kernels"] += kernels(target)
             write(path, content)
+
+
+def _chosen(cases: Sequence[Case] | None) -> Iterator[Programs]:
+    if cases is None:
+        yield from programs()
+        cases = [case for case in CASES if case.name in SOME]
+    yield from map(of_case, cases)
 
 
 def write(path: Path, content: Record) -> None:
@@ -215,7 +258,7 @@ def report(content: Record) -> str:
         "which is fewer launches and half the bytes at 4,096 × 8² and 1,024 × 16²."
     )
     columns = ("program", "for", "launches: JAX", OURS, "bytes: JAX", OURS, "ratio",
-               "temporaries: JAX", OURS)  # fmt: skip
+               "temporaries: JAX", OURS, "flops: JAX", OURS)  # fmt: skip
     parts = [head, markdown(columns, [_row(record) for record in content["programs"]])]
     for target in dict.fromkeys(record["target"] for record in content["kernels"]):
         parts += [
@@ -239,7 +282,21 @@ def _row(record: Record) -> tuple[str, ...]:
         emphasised(multiple(ratio), goal and ratio < 2),
         amount(theirs["temporaries"]),
         amount(ours["temporaries"]),
+        count(theirs.get("flops")),
+        count(ours.get("flops")),
     )
+
+
+def count(number: float | None) -> str:
+    """A number to three digits; a dash where the compiler does not say, as that for GPUs.
+
+    >>> count(1_234_567), count(12.0), count(None)
+    ('1.23 M', '12', '–')
+    """
+    if number is None:
+        return "–"
+    scale, unit = next((u for u in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if number >= u[0]), (1, ""))
+    return f"{digits(number / scale)} {unit}" if unit else f"{number:.0f}"
 
 
 def _caption(target: str) -> str:
@@ -256,14 +313,3 @@ def _kernels(records: list[Record]) -> str:
         rows.setdefault(record["operation"], {})[record["n"]] = cell
     cells = [(f"`{name}`", *(row.get(n, "–") for n in ORDERS)) for name, row in rows.items()]
     return markdown(("kernel", *map(str, ORDERS)), cells)
-
-
-def amount(count: float) -> str:
-    """Bytes, to three digits.
-
-    >>> amount(0), amount(6_554_628), amount(2.66e9)
-    ('0 B', '6.55 MB', '2.66 GB')
-    """
-    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-    scale, unit = next((u for u in units if count >= u[0]), (1.0, "B"))
-    return f"{digits(count / scale)} {unit}" if scale > 1 else f"{count:.0f} B"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jaxmatcalc as jmc
 from benchmarks import functions as fun
+from benchmarks import peers
+from benchmarks.peers import asdex, folx, lineax, pykronecker, sparsejac
 
 Function = Callable[..., Any]
-BASELINE = "jax"
+BASELINE, OURS = "jax", "jaxmatcalc"
 
 
 def given(f: Function, *args: jax.Array) -> tuple[Any, ...]:
@@ -26,21 +27,46 @@ class Contender(NamedTuple):
 
     Attributes:
         build: from the case's function to the function that is compiled and timed. A new function
-            object every time, so that no cache of JAX knows it.
+            object every time, so that no cache of JAX knows it. Where the framework is not JAX,
+            the name of the task in that framework's module of `peers`.
         prepare: from the case's function and arguments to that function's inputs; not timed.
-        needs: the package that it comes from, of the extra ``bench``.
+        needs: the package that it comes from, of the extra ``bench`` or ``bench-torch``.
+        framework: "jax", or what runs in a process of its own.
+        functions: the names of the functions that it has words for; None: it takes any.
     """
 
-    build: Callable[[Function], Function]
+    build: Any
     prepare: Callable[..., tuple[Any, ...]] = given
     needs: str | None = None
+    framework: str = "jax"
+    functions: Collection[str] | None = None
 
 
-def dense_newton(f: Function) -> Function:
+def elsewhere(framework: str, task: str) -> Contender:
+    """A contender that is not JAX, for the functions that it has words for."""
+    known = peers.functions(framework)
+    return Contender(task, needs=framework, framework=framework, functions=known)
+
+
+def frameworks(task: str) -> dict[str, Contender]:
+    """The contenders that are not JAX and have no structure."""
+    return {"autograd": elsewhere("autograd", task), "PyTorch": elsewhere("torch", task)}
+
+
+def entered(task: str, function: Function) -> dict[str, Contender]:
+    """The contenders of a task that take a function."""
+    return {
+        name: contender
+        for name, contender in TASKS[task].items()
+        if contender.functions is None or function.__name__ in contender.functions
+    }
+
+
+def dense_newton(f: Function, hessian: Function = jax.hessian) -> Function:
     """The Newton direction by the dense Hessian."""
 
     def direction(x: jax.Array, *data: jax.Array) -> jax.Array:
-        matrix = jax.hessian(f)(x, *data).reshape(x.size, x.size)
+        matrix = hessian(f)(x, *data).reshape(x.size, x.size)
         return -jnp.linalg.solve(matrix, jax.grad(f)(x, *data).ravel()).reshape(x.shape)
 
     return direction
@@ -104,6 +130,22 @@ def linearised(f: Function) -> Function:
     return hessian
 
 
+def column_by_column(f: Function) -> Function:
+    """The same, one column after the other, in the memory of one."""
+
+    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
+        _, push = jax.linearize(lambda x: jax.grad(f)(x, *data), x)
+        columns = jax.lax.map(push, jnp.eye(x.size, dtype=x.dtype).reshape(-1, *x.shape))
+        return jnp.moveaxis(columns, 0, -1).reshape(*x.shape, *x.shape)
+
+    return hessian
+
+
+def formed(f: Function) -> Function:
+    """The Hessian as an operator, and its array from that."""
+    return lambda *args: jmc.hessian_operator(f)(*args).to_dense()
+
+
 def recovered_gradient(f: Function, symmetric: bool = False) -> Function:
     """The gradient as minus the Hessian times the Newton direction, which checks the direction."""
 
@@ -133,59 +175,6 @@ def dense_laplacian(f: Function) -> Function:
     return over_batch(lambda x, *data: jnp.sum(dense_diagonal(f)(x, *data)))
 
 
-def folx_laplacian(f: Function) -> Function:
-    """The forward Laplacian of folx, with the sparsity limit of its README."""
-    import folx
-
-    def laplacian(x: jax.Array, *data: jax.Array) -> jax.Array:
-        forward = folx.forward_laplacian(lambda x: f(x.reshape(shape), *data), 6)
-        return forward(x.reshape(-1)).laplacian
-
-    def batch(x: jax.Array, *data: jax.Array) -> jax.Array:
-        nonlocal shape
-        shape = x.shape[1:]
-        return over_batch(laplacian)(x, *data)
-
-    shape: tuple[int, ...] = ()
-    return batch
-
-
-def coloured(f: Function) -> Function:
-    """The Hessian of asdex: sparsity found in the program, and one product a colour."""
-    import asdex
-
-    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
-        flat = lambda x, *data: f(x.reshape(shape), *data)  # noqa: E731
-        shape, x = x.shape, x.ravel()
-        found = asdex.hessian(flat, x, *data, output_format="dense")(x, *data)
-        return found.reshape(*shape, *shape)
-
-    return hessian
-
-
-def coloured_with_pattern(f: Function) -> Function:
-    """The Jacobian of the gradient by sparsejac, which is told where entries may be.
-
-    They are where the dense Hessian has them for arrays of these shapes that are nowhere zero; that
-    is found while tracing, as asdex finds its own.
-    """
-    import sparsejac
-    from jax.experimental.sparse import BCOO
-
-    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
-        shape, x = x.shape, x.ravel()
-        with jax.ensure_compile_time_eval():
-            point, *others = (along(jnp.zeros(a.shape, a.dtype), 1)[0] for a in (x, *data))
-            dense = jax.jit(jax.hessian(lambda x: f(x.reshape(shape), *others)))(point)
-            gradient = jax.grad(lambda x: f(x.reshape(shape), *data))
-            places = np.argwhere(np.asarray(dense))
-            pattern = BCOO((np.ones(len(places)), jnp.asarray(places)), shape=dense.shape)
-            derivative = sparsejac.jacfwd(gradient, pattern)
-        return derivative(x).todense().reshape(*shape, *shape)
-
-    return hessian
-
-
 def matrix_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
     """The Hessian as a matrix, and the gradient as a vector."""
     size = args[0].size
@@ -208,6 +197,29 @@ def _kronecker_sum(A: jax.Array, B: jax.Array, s: jax.Array) -> jmc.LinearOperat
     return jmc.kronecker_sum(A, B, assume_a="pos") + s * jmc.identity((len(A), len(B)))
 
 
+def _gaussian(covariance: Any, y: jax.Array) -> jax.Array:
+    quadratic, logdet = jmc.inv_quad_logdet(covariance, y, assume_a="pos")
+    return (quadratic + logdet) / 2
+
+
+def _grid_process(theta: jax.Array, x: jax.Array, Y: jax.Array) -> jax.Array:
+    K = jnp.exp(-((x[:, None] - x) ** 2) / (2 * jnp.exp(2 * theta[0])))
+    noise = (jnp.exp(theta[1]) + 0.1) * jmc.identity(Y.shape)
+    return _gaussian(jmc.kronecker(K, K, assume_a="pos") + noise, Y)
+
+
+def _kalman(mean: jax.Array, P: jax.Array, *model: jax.Array) -> jax.Array:
+    A, Q, H, R, Y = model
+
+    def step(state: tuple[jax.Array, jax.Array], y: jax.Array) -> tuple[Any, jax.Array]:
+        mean, P = A @ state[0], A @ state[1] @ A.T + Q
+        S, residual = H @ P @ H.T + R, y - H @ mean
+        gain = jmc.solve(S, H @ P, assume_a="pos").T
+        return (mean + gain @ residual, P - gain @ H @ P), _gaussian(S, residual)
+
+    return jnp.sum(jax.lax.scan(step, (mean, P), Y)[1])
+
+
 # The functions of the cases that have another spelling with jaxmatcalc
 SPELLINGS: dict[Function, Function] = {
     fun.logdet: jmc.logdet,
@@ -219,6 +231,11 @@ SPELLINGS: dict[Function, Function] = {
     fun.kronecker_logdet: lambda A, B: jmc.kronecker(A, B).logdet(),
     fun.kronecker_sum_logdet: lambda A, B, s: _kronecker_sum(A, B, s).logdet(),
     fun.kronecker_sum_solve: lambda A, B, s, x: jnp.sum(_kronecker_sum(A, B, s).solve(x) ** 2),
+    fun.graphical_lasso: lambda X, S: -jmc.logdet(X, assume_a="pos") + jmc.trace_product(S, X),
+    fun.trace_inverse: lambda X, A: jmc.trace(jmc.solve(X, A)),
+    fun.matrix_normal: lambda X, U, V: _gaussian(jmc.kronecker(U, V, assume_a="pos"), X),
+    fun.kalman: _kalman,
+    fun.grid_process: _grid_process,
     fun.traces: lambda X: jnp.sum(jmc.trace(X) ** 2),
     fun.determinants: lambda X: jnp.sum(jmc.det(X / 2)),
     fun.logdets: lambda X: jnp.sum(jmc.logdet(X)),
@@ -235,51 +252,67 @@ SPELLINGS: dict[Function, Function] = {
     fun.cholesky_factors: lambda X: jnp.sum(jmc.cholesky(X) ** 3),
 }
 
+HESSIANS = {
+    BASELINE: Contender(jax.hessian),
+    "jax, reverse twice": Contender(reverse_twice),
+    "jax, linearised": Contender(linearised),
+    "jax, column by column": Contender(column_by_column),
+    **frameworks("hessian"),
+    "jaxmatcalc, operator": Contender(formed),
+    OURS: Contender(jmc.hessian),
+}
+
 TASKS: dict[str, dict[str, Contender]] = {
-    "hessian": {
-        BASELINE: Contender(jax.hessian),
-        "jaxmatcalc": Contender(jmc.hessian),
-    },
-    "forms": {
-        BASELINE: Contender(jax.hessian),
-        "jax, reverse twice": Contender(reverse_twice),
-        "jax, linearised": Contender(linearised),
-        "jaxmatcalc": Contender(jmc.hessian),
-    },
+    "hessian": HESSIANS,
+    "forms": HESSIANS,
+    # at sizes where one column after the other takes seconds
+    "large-forms": {n: c for n, c in HESSIANS.items() if n != "jax, column by column"},
     # of functions whose Hessian is mostly zeros
     "sparse-forms": {
-        BASELINE: Contender(jax.hessian),
-        "jax, reverse twice": Contender(reverse_twice),
-        "jax, linearised": Contender(linearised),
-        "asdex": Contender(coloured, needs="asdex"),
-        "sparsejac": Contender(coloured_with_pattern, needs="sparsejac"),
-        "jaxmatcalc": Contender(jmc.hessian),
+        **HESSIANS,
+        "asdex": Contender(asdex.coloured, needs="asdex"),
+        "sparsejac": Contender(sparsejac.coloured, needs="sparsejac"),
     },
     # of many matrices; `python -m benchmarks.batches` has more of them, and outside of `jit`
     "batch": {
         BASELINE: Contender(lambda f: lambda X: jax.lax.map(jax.hessian(f), X, batch_size=1024)),
         "jax, vmapped": Contender(lambda f: jax.vmap(jax.hessian(f))),
+        "PyTorch": elsewhere("torch", "batch"),
         "jaxmatcalc": Contender(lambda f: jmc.batched(jmc.hessian(f))),
     },
     "diagonal": {
         BASELINE: Contender(dense_diagonal),
+        **frameworks("diagonal"),
         "jaxmatcalc": Contender(jmc.hessian_diagonal),
     },
     "laplacian": {
         BASELINE: Contender(dense_laplacian),
-        "folx": Contender(folx_laplacian, needs="folx"),
+        "folx": Contender(folx.laplacian, needs="folx"),
         "jaxmatcalc": Contender(lambda f: over_batch(jmc.laplacian(f))),
     },
     "value": {
         BASELINE: Contender(lambda f: lambda *args: f(*args)),
+        **frameworks("value"),
+        "linear_operator": elsewhere("linear_operator", "value"),
+        "pykronecker": Contender(
+            pykronecker.value, needs="pykronecker", functions=pykronecker.SPELLINGS
+        ),
         "jaxmatcalc": Contender(lambda f: lambda *args: SPELLINGS[f](*args)),
     },
     "gradient": {
         BASELINE: Contender(gradient),
+        **frameworks("gradient"),
+        "linear_operator": elsewhere("linear_operator", "gradient"),
+        "pykronecker": Contender(
+            pykronecker.gradient, needs="pykronecker", functions=pykronecker.SPELLINGS
+        ),
         "jaxmatcalc": Contender(lambda f: gradient(SPELLINGS[f])),
     },
     "newton": {
         BASELINE: Contender(dense_newton),
+        **frameworks("newton"),
+        "lineax": Contender(lineax.newton, needs="lineax"),
+        "jaxmatcalc, dense": Contender(lambda f: dense_newton(f, jmc.hessian)),
         # among symmetric matrices, as the demonstration takes it
         "jaxmatcalc": Contender(lambda f: jmc.newton_direction(f, symmetric=True)),
     },
@@ -293,10 +326,12 @@ TASKS: dict[str, dict[str, Contender]] = {
     },
     "hvp": {
         BASELINE: Contender(one_product),
+        **frameworks("hvp"),
         "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f)(x, *d, along(x, 1)[0])),
     },
     "hvps": {
         BASELINE: Contender(many_products),
+        **frameworks("hvps"),
         "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f, many=True)(x, *d, along(x, 64))),
     },
     "operator-hvp": {
@@ -309,6 +344,7 @@ TASKS: dict[str, dict[str, Contender]] = {
     },
     "solve": {
         BASELINE: Contender(lambda f: lambda H, v: jnp.linalg.solve(H, v), matrix_and_gradient),
+        "lineax": Contender(lineax.solve, lineax.gradient_first, needs="lineax"),
         "jaxmatcalc": Contender(lambda f: lambda H, v: H.solve(v), operator_and_gradient),
     },
     "logdet": {

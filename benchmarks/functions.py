@@ -6,6 +6,8 @@ data, passed to the compiled program as arguments so that nothing is folded into
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -46,6 +48,43 @@ def network_loss(W: jax.Array, X: jax.Array, Y: jax.Array, layers: jax.Array) ->
     for layer in layers:
         H = jnp.tanh(H @ layer)
     return jnp.mean((H - Y) ** 2)
+
+
+def graphical_lasso(theta: jax.Array, S: jax.Array) -> jax.Array:
+    """Its smooth part; the norm that makes it sparse has no Hessian."""
+    return -jnp.linalg.slogdet(theta)[1] + jnp.trace(S @ theta)
+
+
+def matrix_normal(X: jax.Array, U: jax.Array, V: jax.Array) -> jax.Array:
+    """Minus the log-likelihood of X; U: covariance of its rows, V: that of its columns."""
+    n, p = X.shape
+    quadratic = jnp.trace(jnp.linalg.solve(U, X) @ jnp.linalg.solve(V, X.T))
+    return (quadratic + p * jnp.linalg.slogdet(U)[1] + n * jnp.linalg.slogdet(V)[1]) / 2
+
+
+def kalman(
+    mean: jax.Array, P: jax.Array, A: jax.Array, Q: jax.Array, H: jax.Array, R: jax.Array,
+    Y: jax.Array,
+) -> jax.Array:  # fmt: skip
+    """Minus the log-likelihood of the rows of Y, each by one step: predict, compare, update."""
+
+    def step(state: tuple[jax.Array, jax.Array], y: jax.Array) -> tuple[Any, jax.Array]:
+        mean, P = A @ state[0], A @ state[1] @ A.T + Q
+        S, residual = H @ P @ H.T + R, y - H @ mean
+        gain = jnp.linalg.solve(S, H @ P).T
+        cost = residual @ jnp.linalg.solve(S, residual) + jnp.linalg.slogdet(S)[1]
+        return (mean + gain @ residual, P - gain @ H @ P), cost / 2
+
+    return jnp.sum(jax.lax.scan(step, (mean, P), Y)[1])
+
+
+def grid_process(theta: jax.Array, x: jax.Array, Y: jax.Array) -> jax.Array:
+    """Minus the log-likelihood on the grid x × x; theta: logarithms of length scale and noise."""
+    K = jnp.exp(-((x[:, None] - x) ** 2) / (2 * jnp.exp(2 * theta[0])))
+    noise = (jnp.exp(theta[1]) + 0.1) * jnp.eye(Y.size, dtype=x.dtype)
+    L = jnp.linalg.cholesky(jnp.kron(K, K) + noise)
+    z = jax.scipy.linalg.solve_triangular(L, Y.ravel(), lower=True)
+    return z @ z / 2 + jnp.sum(jnp.log(jnp.diagonal(L)))
 
 
 # The operations, as they are written without jaxmatcalc

@@ -1,13 +1,16 @@
-"""The method: answers are checked, then compile and run times are taken in turns in one process.
+"""The method: answers are checked, then compile and run times are taken in turns.
 
-1. Every contender is compiled and run once; an answer that differs from the baseline's by more than
-   `tolerance` stops the case before anything is timed.
+1. Every contender is compiled and run once. An answer that differs from the baseline's by more than
+   `tolerance` is not timed: the case stops where it is jaxmatcalc's, and a peer is left out, with
+   the reason in the record.
 2. Trace and compile time: `jit(f).lower(...).compile()` of a new function object after
-   `jax.clear_caches()`, with JAX's compilation cache on disk off; the contenders take turns.
+   `jax.clear_caches()`, with JAX's compilation cache on disk off; the contenders take turns. The
+   first time is that of the first run, so nothing is compiled twice where one time is enough.
 3. Run time: rounds of one sample of each contender, A-B-A-B, until the budget is spent. A sample
    is the mean of so many calls, each waited for, that it lasts `SAMPLE` seconds or more; where that
    is more than one, a call before them is not counted, since it finds the caches full of the other
-   contender's data.
+   contender's data. Contenders that are not JAX take their turns in processes of their own.
+4. Memory: the bytes at the peak of one call, in a fresh process, beyond those in use before it.
 
 Reported are median and quartiles, and the ratio of the medians; the spread of the ratio is that of
 the ratios within the rounds.
@@ -15,46 +18,44 @@ the ratios within the rounds.
 
 from __future__ import annotations
 
-import gc
 import importlib
+import importlib.util
 import math
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from importlib import metadata
+from io import StringIO
 from typing import Any
 
 import jax
 import numpy as np
 
+from benchmarks import memory
+from benchmarks.apart import START, Apart, Failed, OneCall, sentence
 from benchmarks.cases import Case
-from benchmarks.contenders import BASELINE, TASKS, Contender
+from benchmarks.contenders import BASELINE, OURS, Contender, entered
+from benchmarks.environment import cores
+from benchmarks.timing import (
+    Here,
+    Record,
+    Settings,
+    There,
+    compiled,
+    no_compilation_cache,
+    time_compiling,
+    time_running,
+)
 
-SAMPLE = 2e-2
-Record = dict[str, Any]
+NOT_INSTALLED = "is not installed"
 Notify = Callable[[str], None]
 
 
 class WrongAnswer(Exception):
-    """A contender does not agree with the baseline, so its time would mean nothing."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long to measure.
-
-    Attributes:
-        budget: seconds for the rounds of one case; the fewest rounds are made whatever they take.
-        fewest, most: bounds on the rounds.
-        compiles: how often each contender is traced and compiled.
-    """
-
-    budget: float
-    fewest: int
-    most: int
-    compiles: int
+    """jaxmatcalc does not agree with the baseline, so no time would mean anything."""
 
 
 FULL = Settings(budget=10.0, fewest=5, most=200, compiles=3)
@@ -70,26 +71,55 @@ def measure(
 ) -> Record:
     """Check and time a case; `notify` hears which stage it is at.
 
-    Raises `WrongAnswer` where a contender does not agree with the baseline.
+    Raises `WrongAnswer` where jaxmatcalc does not agree with the baseline.
     """
-    entered = TASKS[case.task] if contenders is None else contenders
-    missing = {name: reason for name, c in entered.items() if (reason := absent(c))}
-    contenders = {name: c for name, c in entered.items() if name not in missing}
-    with jax.enable_x64(dtype == "float64"), no_compilation_cache():
+    wanted = entered(case.task, case.function) if contenders is None else contenders
+    missing = {name: reason for name, c in wanted.items() if (reason := absent(c))}
+    present = {name: c for name, c in wanted.items() if name not in missing}
+    brief = replace(settings, budget=settings.budget / 8, compiles=1)
+    chosen = brief if case.family or case.curve else settings
+    with jax.enable_x64(dtype == "float64"), no_compilation_cache(), ExitStack() as processes:
         arguments = case.arguments(dtype)
-        inputs, calls = {}, {}
-        for name, contender in contenders.items():
+        inputs: dict[str, tuple[Any, ...]] = {}
+        answers: dict[str, list[np.ndarray]] = {}
+        runners: dict[str, Here | There] = {}
+        first: dict[str, float] = {}
+
+        def enter(name: str, contender: Contender) -> None:
+            if contender.framework == "jax":
+                inputs[name] = contender.prepare(case.function, *arguments)
+                call, first[name] = compiled(contender, case, inputs[name])
+                runners[name] = Here(call, inputs[name])
+            else:
+                runners[name] = peer = There(contender, case.function.__name__, arguments)
+                processes.callback(peer.close)
+            answers[name] = runners[name].answer()
+
+        for name, contender in present.items():
             notify(f"first run of {name}")
-            inputs[name] = contender.prepare(case.function, *arguments)
-            calls[name] = compiled(contender, case, inputs[name])
+            try:
+                enter(name, contender)
+            except Exception as error:
+                missing[name] = refused(name, error)
         notify("checking answers")
-        errors = check(calls, inputs, tolerance(dtype))
+        errors = check(answers, tolerance(dtype))
+        missing |= {n: why for n, why in errors.items() if isinstance(why, str)}
+        answer_bytes = sum(array.nbytes for array in answers.pop(BASELINE))
+        answers.clear()
+        ready = {name: c for name, c in present.items() if name not in missing}
+        ours = {name: c for name, c in ready.items() if c.framework == "jax"}
         notify("trace and compile")
-        brief = replace(settings, budget=settings.budget / 8, compiles=1)
-        chosen = brief if case.family else settings
-        compile_times = time_compiling(contenders, case, inputs, chosen.compiles)
+        compile_times = time_compiling(ours, case, inputs, chosen.compiles - 1)
         notify("run")
-        run_times = time_running(calls, inputs, chosen)
+        run_times, failed = time_running({name: runners[name] for name in ready}, chosen)
+        missing |= failed
+        ready = {name: c for name, c in ready.items() if name not in failed}
+        taken: dict[str, Record] = {}
+        if not (case.family or case.curve):
+            notify("memory")
+            taken = {n: r.memory for n, r in runners.items() if isinstance(r, There)}
+            processes.close()
+            taken |= memory_of(ours, case, arguments, dtype)
         return {
             "name": case.name,
             "task": case.task,
@@ -98,6 +128,7 @@ def measure(
             "why": case.why,
             "wanted": case.wanted,
             "family": case.family,
+            "curve": case.curve,
             "compile_limit": case.compile_limit,
             "dtype": dtype,
             "x64": dtype == "float64",
@@ -106,27 +137,57 @@ def measure(
             "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "settings": asdict(settings),
             "tolerance": tolerance(dtype),
+            "answer_bytes": answer_bytes,
+            "versions": versions(ready.values()),
             "missing": missing,
             "contenders": {
                 name: {
+                    "framework": contender.framework,
                     "error": errors[name],
-                    "compile": summary(compile_times[name]),
+                    "compile": summary([first[name], *compile_times[name]])
+                    if name in first
+                    else None,
                     "run": summary(run_times[name]),
                     "ratio": summary(np.divide(run_times[BASELINE], run_times[name])),
+                    **({"memory": taken[name]} if name in taken else {}),
                 }
-                for name in contenders
+                for name, contender in ready.items()
             },
         }
 
 
 def absent(contender: Contender) -> str | None:
     """Why a contender cannot be measured here."""
-    try:
-        if contender.needs:
-            importlib.import_module(contender.needs)
-    except ImportError as error:  # also what a package says that does not fit this JAX
-        return f"{contender.needs}: {error}"
+    if contender.needs is None:
+        return None
+    if importlib.util.find_spec(contender.needs) is None:
+        return f"{contender.needs} {NOT_INSTALLED}"
+    if contender.framework == "jax":
+        try:
+            with redirect_stdout(StringIO()):
+                importlib.import_module(contender.needs)
+        except Exception as error:  # a package that does not fit this JAX says so in many ways
+            return f"{contender.needs}: {sentence(error)}"
     return None
+
+
+def versions(contenders: Iterable[Contender]) -> dict[str, str]:
+    """The versions of the packages that contenders come from."""
+    names = sorted({c.needs for c in contenders if c.needs})
+    return {name: metadata.version(name) for name in names}
+
+
+def refused(name: str, error: Exception) -> str:
+    """Why a contender is left out; the baseline and jaxmatcalc never are."""
+    reason = str(error) if isinstance(error, Failed) else sentence(error)
+    if essential(name):
+        raise WrongAnswer(f"{name} fails: {reason}") from error
+    return reason
+
+
+def essential(name: str) -> bool:
+    """Whether a case means nothing without this contender."""
+    return name == BASELINE or name.startswith(OURS)
 
 
 def tolerance(dtype: str) -> float:
@@ -134,27 +195,22 @@ def tolerance(dtype: str) -> float:
     return math.sqrt(np.finfo(dtype).eps)
 
 
-def check(
-    calls: Mapping[str, Callable[..., Any]], inputs: Mapping[str, tuple[Any, ...]], limit: float
-) -> dict[str, float]:
-    """Relative error of every answer against the baseline's, none above the limit."""
-    truth = flat(calls[BASELINE](*inputs[BASELINE]))
-    errors = {}
-    for name, call in calls.items():
-        answer = flat(call(*inputs[name]))
+def check(answers: Mapping[str, list[np.ndarray]], limit: float) -> dict[str, float | str]:
+    """Relative errors of answers against the baseline's; of a peer that is wrong, a sentence."""
+    truth = answers[BASELINE]
+    errors: dict[str, float | str] = {}
+    for name, answer in answers.items():
         pairs = zip(answer, truth, strict=True) if len(answer) == len(truth) else ()
-        errors[name] = max((relative_error(*pair) for pair in pairs), default=math.inf)
-        if not errors[name] <= limit:  # NaN is wrong as well
-            raise WrongAnswer(
-                f"{name} differs from {BASELINE} by {errors[name]:.1e} of its norm; "
-                f"{limit:.1e} is allowed"
+        error = max((relative_error(*pair) for pair in pairs), default=math.inf)
+        errors[name] = error
+        if not error <= limit:  # NaN is wrong as well
+            sentence = (
+                f"{name} differs from {BASELINE} by {error:.1e} of its norm; {limit:.1e} is allowed"
             )
+            if essential(name):
+                raise WrongAnswer(sentence)
+            errors[name] = sentence
     return errors
-
-
-def flat(answer: Any) -> list[np.ndarray]:
-    """The arrays of an answer: value and gradients have errors of their own."""
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(answer)]
 
 
 def relative_error(answer: np.ndarray, truth: np.ndarray) -> float:
@@ -165,60 +221,38 @@ def relative_error(answer: np.ndarray, truth: np.ndarray) -> float:
     return float(distance / max(np.linalg.norm(truth.ravel()), np.finfo(truth.dtype).tiny))
 
 
-def compiled(contender: Contender, case: Case, inputs: tuple[Any, ...]) -> Callable[..., Any]:
-    """A contender traced and compiled anew."""
-    return jax.jit(contender.build(case.function)).lower(*inputs).compile()
+def memory_of(
+    contenders: Mapping[str, Contender], case: Case, arguments: Sequence[jax.Array], dtype: str
+) -> dict[str, Record]:
+    """The memory of one call of each contender of JAX, in processes of their own.
 
+    Nothing is timed here, so as many as there are cores may compile; a device has room for one.
+    """
+    platform = jax.default_backend()
+    if platform == "tpu":
+        return dict.fromkeys(contenders, memory.record(None, "a TPU admits one process at a time"))
+    arrays, platforms = [np.asarray(a) for a in arguments], jax.config.values["jax_platforms"]
+    at_once = cores() if platform == "cpu" else 1
+    found: dict[str, Record] = {}
+    waiting: deque[tuple[str, Apart]] = deque()
+    with ExitStack() as processes:
 
-def time_compiling(
-    contenders: Mapping[str, Contender],
-    case: Case,
-    inputs: Mapping[str, tuple[Any, ...]],
-    repeats: int,
-) -> dict[str, list[float]]:
-    """Seconds of tracing and compiling, the contenders in turns, nothing cached."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(repeats):
-        for name, contender in contenders.items():
-            jax.clear_caches()
-            with no_garbage_collection():
-                began = time.perf_counter()
-                compiled(contender, case, inputs[name])
-                times[name].append(time.perf_counter() - began)
-    return times
+        def collect() -> None:
+            name, process = waiting.popleft()
+            try:
+                found[name] = process.ask("memory", patience=START)
+            except Failed as error:
+                found[name] = memory.record(None, str(error))
+            process.close()
 
-
-def time_running(
-    calls: Mapping[str, Callable[..., Any]],
-    inputs: Mapping[str, tuple[Any, ...]],
-    settings: Settings,
-) -> dict[str, list[float]]:
-    """Seconds of a call, one sample of each contender a round."""
-    # The check was the first run; the fastest of three more says how many calls make a sample.
-    counts = {
-        name: math.ceil(SAMPLE / min(seconds(call, inputs[name], 1) for _ in range(3)))
-        for name, call in calls.items()
-    }
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    began = time.perf_counter()
-    with no_garbage_collection():
-        for rounds in range(settings.most):
-            spent = time.perf_counter() - began
-            if rounds >= settings.fewest and spent > settings.budget:
-                break
-            for name, call in calls.items():
-                if counts[name] > 1:
-                    seconds(call, inputs[name], 1)
-                times[name].append(seconds(call, inputs[name], counts[name]))
-    return times
-
-
-def seconds(call: Callable[..., Any], inputs: tuple[Any, ...], count: int) -> float:
-    """Mean time of `count` calls, each waited for."""
-    began = time.perf_counter()
-    for _ in range(count):
-        jax.block_until_ready(call(*inputs))
-    return (time.perf_counter() - began) / count
+        for name in contenders:
+            if len(waiting) == at_once:
+                collect()
+            what = (case.task, name, case.function, arrays, dtype == "float64", platforms)
+            waiting.append((name, processes.enter_context(Apart(OneCall, *what))))
+        while waiting:
+            collect()
+    return found
 
 
 def summary(samples: Any) -> Record:
@@ -230,27 +264,3 @@ def summary(samples: Any) -> Record:
         "upper": float(upper),
         "samples": len(samples),
     }
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Python's collector waits until the times are taken."""
-    enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
-def no_compilation_cache() -> Iterator[None]:
-    """JAX's compilation cache on disk is off: what it holds would not be compiled."""
-    before = jax.config.values["jax_enable_compilation_cache"]
-    jax.config.update("jax_enable_compilation_cache", False)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_compilation_cache", before)

@@ -3,49 +3,76 @@
 from __future__ import annotations
 
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import BASELINE
+from benchmarks.contenders import BASELINE, OURS
 from benchmarks.measure import Record
 from benchmarks.results import Results, UnusableResults
 
-OURS = "jaxmatcalc"
 OPENING, CLOSING = "<!-- figures -->", "<!-- /figures -->"
-COLUMNS = ("case", "JAX", OURS, "ratio", "compile ratio", "wanted")
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+CURVE = "-curve"
+TITLES = {
+    "ratios": "How many times faster than JAX, or its fastest peer, jaxmatcalc is at every case",
+    "curves": "Time against n of published experiments, with the time to write the answer",
+}
 
 
 def report(results: Results) -> str:
-    """A table of each dtype, with what it was measured on."""
-    by_dtype = sorted(results.records, key=lambda record: record["dtype"])
+    """All that was measured, by dtype: the tables of the README, then curves and contenders."""
     parts = []
-    for dtype, group in groupby(by_dtype, key=lambda record: record["dtype"]):
-        records = list(group)
-        parts.append(caption(results, dtype, records) + "\n\n" + table(records))
-    return "\n\n".join(parts)
+    for dtype, records in by_dtype(results):
+        parts += [caption(results, dtype, records), table(records)]
+        parts += [curve_table(name, points) for name, points in curves(records).items()]
+        parts += [EVERYONE, everyone(records)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def by_dtype(results: Results) -> list[tuple[str, list[Record]]]:
+    """The measurements of each dtype."""
+    in_order = sorted(results.records, key=lambda record: record["dtype"])
+    return [(d, list(group)) for d, group in groupby(in_order, key=lambda r: r["dtype"])]
+
+
+def is_main(record: Record) -> bool:
+    """Whether a record is a row of the table of cases, not a part of another table or a plot."""
+    return not (record.get("family") or record.get("curve"))
 
 
 def caption(results: Results, dtype: str, records: list[Record]) -> str:
-    """The line above a table."""
+    """The lines above a table."""
+    text = (
+        f"{conditions(results, dtype, records)}\n"
+        "Ratio: JAX's time over jaxmatcalc's, or that of the fastest peer, named, where there are\n"
+        "several. Compile ratio: jaxmatcalc's trace and compile time over the peer's.\n"
+        "What misses its figure is in bold."
+    )
+    if any(peak(record, OURS) is not None for record in records):
+        text += " Memory: the peak of one call, its inputs excluded."
+    return text
+
+
+def conditions(results: Results, dtype: str, records: list[Record]) -> str:
+    """What was measured on what, and when."""
     where = results.environment
     dates = sorted(record["date"][:10] for record in records)
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
     return (
         f"Medians, {dtype}, on {where['device'].partition(': ')[2]} "
         f"({where['cpu']}, {where['cores']} cores), "
-        f"Python {where['python']}, JAX {where['jax']}, {when}.\n"
-        "Ratio: JAX's time over jaxmatcalc's, or that of the fastest peer, named, where there are\n"
-        "several. Compile ratio: jaxmatcalc's trace and compile time over the peer's.\n"
-        "What misses its figure is in bold."
+        f"Python {where['python']}, JAX {where['jax']}, {when}."
     )
 
 
 def table(records: list[Record]) -> str:
     """One row a case; then the table of all operations, one row an operation."""
-    cases = [row(record) for record in records if not record.get("family")]
+    records = [record for record in records if OURS in record["contenders"]]
+    main = [record for record in records if is_main(record)]
     members = [record for record in records if record.get("family")]
-    tables = [markdown(COLUMNS, cases)] if cases else []
+    memory = any(peak(record, OURS) is not None for record in main)
+    columns = ("case", "JAX", OURS, "ratio", *(("memory: JAX", OURS) if memory else ()),
+               "compile ratio", "wanted")  # fmt: skip
+    tables = [markdown(columns, [row(record, memory) for record in main])] if main else []
     return "\n\n".join([*tables, *([family(members)] if members else [])])
 
 
@@ -64,7 +91,77 @@ def family(records: list[Record]) -> str:
     return title + "\n\n" + markdown(("operation", *names), cells)
 
 
-def row(record: Record) -> tuple[str, ...]:
+def curves(records: list[Record]) -> dict[str, list[Record]]:
+    """The points of each plot of time against n, n rising, by the name that they share."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        if record.get("curve"):
+            found.setdefault(record["name"].partition(CURVE)[0], []).append(record)
+    return {
+        name: sorted(points, key=lambda record: record["sizes"]["n"])
+        for name, points in found.items()
+    }
+
+
+def curve_table(name: str, points: list[Record]) -> str:
+    """The times of every contender: a row an n."""
+    names = list(dict.fromkeys(contender for point in points for contender in point["contenders"]))
+    cells = [
+        (f"`{point['name']}`", *(time_of(point["contenders"].get(name)) for name in names))
+        for point in points
+    ]
+    title = f"Time against n, {name.replace('-', ' ')}: {points[0]['why']}."
+    return title + "\n\n" + markdown(("point", *names), cells)
+
+
+def time_of(contender: Record | None) -> str:
+    """The median of a contender's runs; a dash where it was not measured."""
+    return duration(contender["run"]["median"]) if contender else "–"
+
+
+EVERYONE = "Every contender, and why one is missing. Ratio: JAX's time over its time."
+
+
+def everyone(records: list[Record]) -> str:
+    """Every contender of every case that is a row of its own."""
+    cells = []
+    for record in filter(is_main, records):
+        for name, found in record["contenders"].items():
+            memory = found.get("memory", {})
+            cells.append(
+                (
+                    f"`{record['name']}`",
+                    name,
+                    f"{time_of(found)} ({spread(found['run'])})",
+                    multiple(found["ratio"]["median"]),
+                    duration(found["compile"]["median"]) if found.get("compile") else "–",
+                    amount(memory.get("peak")),
+                    f"{found['error']:.0e}",
+                    one_line(memory.get("why", "")),
+                )
+            )
+        for name, reason in record.get("missing", {}).items():
+            cells.append((f"`{record['name']}`", name, *["–"] * 5, one_line(reason)))
+    columns = ("case", "contender", "time (quartiles)", "ratio", "compile", "memory", "error", "")
+    return markdown(columns, cells)
+
+
+def spread(times: Record) -> str:
+    """The quartiles."""
+    return f"{duration(times['lower'])} to {duration(times['upper'])}"
+
+
+def one_line(text: str) -> str:
+    """Text that fits into a cell."""
+    return " ".join(text.replace("|", "/").split())
+
+
+def peak(record: Record, name: str) -> int | None:
+    """The peak memory of a contender, in bytes; None where it is not known."""
+    return record["contenders"].get(name, {}).get("memory", {}).get("peak")
+
+
+def row(record: Record, memory: bool = False) -> tuple[str, ...]:
     """The cells of a case; what misses its figure is set in bold."""
     peer, ours = fastest_peer(record), record["contenders"][OURS]
     theirs = duration(record["contenders"][peer]["run"]["median"])
@@ -77,24 +174,31 @@ def row(record: Record) -> tuple[str, ...]:
         theirs if peer == BASELINE else f"{theirs} ({peer.removeprefix('jax, ')})",
         duration(ours["run"]["median"]),
         emphasised(multiple(ratio), wanted is not None and ratio < wanted),
-        emphasised(multiple(compile_ratio), limit is not None and compile_ratio > limit),
+        *((amount(peak(record, peer)), amount(peak(record, OURS))) if memory else ()),
+        emphasised(
+            multiple(compile_ratio),
+            limit is not None and compile_ratio is not None and compile_ratio > limit,
+        ),
         ", ".join(goals) or "–",
     )
 
 
-def ratios(record: Record) -> tuple[float, float]:
-    """Run time of the fastest peer over ours, and our compile time over its: ratios of medians."""
+def ratios(record: Record) -> tuple[float, float | None]:
+    """Run time of the fastest peer over ours, and our compile time over its: ratios of medians.
+
+    The second is None where the peer is not compiled.
+    """
     theirs, ours = record["contenders"][fastest_peer(record)], record["contenders"][OURS]
-    return (
-        theirs["run"]["median"] / ours["run"]["median"],
-        ours["compile"]["median"] / theirs["compile"]["median"],
-    )
+    ratio = theirs["run"]["median"] / ours["run"]["median"]
+    if not theirs.get("compile"):
+        return ratio, None
+    return ratio, ours["compile"]["median"] / theirs["compile"]["median"]
 
 
 def fastest_peer(record: Record) -> str:
     """The name of the fastest contender that is not ours."""
-    peers = {name: c["run"]["median"] for name, c in record["contenders"].items() if name != OURS}
-    return min(peers, key=lambda name: peers[name])
+    peers = [name for name in record["contenders"] if not name.startswith(OURS)]
+    return min(peers, key=lambda name: record["contenders"][name]["run"]["median"])
 
 
 def compare(old: Results, new: Results) -> str:
@@ -102,57 +206,89 @@ def compare(old: Results, new: Results) -> str:
 
     A case is slower or faster where its ratio to JAX changed by more than the spread: the quartiles
     of the two do not overlap. JAX was measured in the same run as jaxmatcalc, so a slower machine
-    does not pass for a slower library.
+    does not pass for a slower library; nor do peers count, who may be others in the two.
     """
-    rows = []
+    rows, alone = [], []
     for record in new.records:
         before = old.get(record["name"], record["dtype"])
-        if before is not None:
-            rows.append(
-                (
-                    f"`{record['name']}`",
-                    record["dtype"],
-                    change(before, record, BASELINE),
-                    change(before, record, OURS),
-                    f"{multiple(ratios(before)[0])} → {multiple(ratios(record)[0])}",
-                    verdict(before, record),
-                )
+        if before is None:
+            alone.append(record["name"])
+            continue
+        rows.append(
+            (
+                f"`{record['name']}`",
+                record["dtype"],
+                change(before, record, BASELINE),
+                change(before, record, OURS),
+                " → ".join(ratio_of(r["contenders"].get(OURS)) for r in (before, record)),
+                verdict(before, record),
             )
+        )
     if not rows:
         raise UnusableResults("the two results have no case in common")
+    gone = [r["name"] for r in old.records if new.get(r["name"], r["dtype"]) is None]
     here, there = new.environment, old.environment
     differing = [name for name in here if there.get(name) != here[name]]
-    note = f"\n\nMeasured with different {', '.join(differing)}." if differing else ""
+    notes = [
+        f"Measured with different {', '.join(differing)}." if differing else "",
+        f"Only in the new results: {', '.join(alone)}." if alone else "",
+        f"Only in the old results: {', '.join(gone)}." if gone else "",
+    ]
     columns = ("case", "dtype", "JAX", OURS, "ratio", "")
-    return markdown(columns, rows) + note
+    return "\n\n".join([markdown(columns, rows), *filter(None, notes)])
 
 
 def change(old: Record, new: Record, name: str) -> str:
     """The run times of a contender, before and after."""
-    times = [duration(record["contenders"][name]["run"]["median"]) for record in (old, new)]
-    return " → ".join(times)
+    return " → ".join(time_of(record["contenders"].get(name)) for record in (old, new))
+
+
+def ratio_of(contender: Record | None) -> str:
+    """JAX's time over a contender's; a dash where it was not measured."""
+    return multiple(contender["ratio"]["median"]) if contender else "–"
 
 
 def verdict(old: Record, new: Record) -> str:
     """Whether jaxmatcalc became slower or faster beside JAX."""
+    if not all(OURS in record["contenders"] for record in (old, new)):
+        return ""
     before, after = (record["contenders"][OURS]["ratio"] for record in (old, new))
     if after["upper"] < before["lower"]:
         return "**slower**"
     return "faster" if after["lower"] > before["upper"] else ""
 
 
-def into_readme(readme: str, results: Results) -> str:
+def pictures(results: Results, stem: str) -> dict[tuple[str, str], str]:
+    """The files of the pictures of results, by dtype and what is drawn."""
+    found = {}
+    for dtype, records in by_dtype(results):
+        end = "" if dtype == "float32" else f"-{dtype}"
+        if any(is_main(record) and OURS in record["contenders"] for record in records):
+            found[dtype, "ratios"] = f"{stem}{end}.svg"
+        if curves(records):
+            found[dtype, "curves"] = f"{stem}-curves{end}.svg"
+    return found
+
+
+def figures(results: Results, folder: str, stem: str) -> str:
+    """What the README shows: pictures, and the tables of each dtype."""
+    parts = [
+        f"![{TITLES[kind]} ({dtype})]({folder}/{file})"
+        for (dtype, kind), file in pictures(results, stem).items()
+    ]
+    for dtype, records in by_dtype(results):
+        parts += [caption(results, dtype, records), table(records)]
+    return "\n\n".join(parts)
+
+
+def into_readme(readme: str, results: Results, stem: str = "cpu") -> str:
     """The README with its figures between the markers generated anew."""
     before, opening, rest = readme.partition(OPENING)
     _, closing, after = rest.partition(CLOSING)
     if not (opening and closing):
         raise UnusableResults(f"the README has no lines {OPENING} and {CLOSING}")
-    return f"{before}{OPENING}\n{report(results)}\n{CLOSING}{after}"
-
-
-def write_readme(path: Path, results: Results) -> None:
-    """Generate the figures of a README file."""
-    path.write_text(into_readme(path.read_text(encoding="utf-8"), results), encoding="utf-8")
+    shown = figures(results, "benchmarks/results", stem)
+    return f"{before}{OPENING}\n{shown}\n{CLOSING}{after}"
 
 
 def markdown(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -171,9 +307,9 @@ def duration(seconds: float) -> str:
     return f"{digits(seconds / scale)} {unit}"
 
 
-def multiple(ratio: float) -> str:
-    """A ratio with its sign."""
-    return f"{digits(ratio)}×"
+def multiple(ratio: float | None) -> str:
+    """A ratio with its sign; a dash where there is none."""
+    return "–" if ratio is None else f"{digits(ratio)}×"
 
 
 def digits(value: float) -> str:
@@ -184,6 +320,19 @@ def digits(value: float) -> str:
     """
     places = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:,.{places}f}"
+
+
+def amount(count: float | None) -> str:
+    """Bytes, to three digits; a dash where they are not known.
+
+    >>> amount(0), amount(6_554_628), amount(2.66e9), amount(None)
+    ('0 B', '6.55 MB', '2.66 GB', '–')
+    """
+    if count is None:
+        return "–"
+    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    scale, unit = next((u for u in units if count >= u[0]), (1.0, "B"))
+    return f"{digits(count / scale)} {unit}" if scale > 1 else f"{count:.0f} B"
 
 
 def emphasised(text: str, missed: bool) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Record, Settings
+from benchmarks.measure import NOT_INSTALLED, Record, Settings
 
 COMMITTED = Path(__file__).parent / "results"
 
@@ -19,10 +20,17 @@ class UnusableResults(Exception):
 
 @dataclass
 class Results:
-    """Measurements of one environment, each of its own case and dtype."""
+    """Measurements of one environment, each of its own case and dtype.
+
+    Attributes:
+        environment: what they were taken on.
+        records: the measurements.
+        bandwidth: bytes a second that the device writes to its memory, and of how many bytes.
+    """
 
     environment: dict[str, str]
     records: list[Record] = field(default_factory=list)
+    bandwidth: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         self._by_key = {key(r["name"], r["dtype"]): r for r in self.records}
@@ -31,10 +39,19 @@ class Results:
         """The measurement of a case, if there is one."""
         return self._by_key.get(key(name, dtype))
 
-    def has(self, name: str, dtype: str, settings: Settings) -> bool:
-        """Whether a case was measured, and in this way."""
+    def has(
+        self, name: str, dtype: str, settings: Settings, contenders: Collection[str] = ()
+    ) -> bool:
+        """Whether a case was measured in this way, and these contenders of it.
+
+        One that was refused was measured too; one that was not installed then was not.
+        """
         record = self.get(name, dtype)
-        return record is not None and record["settings"] == asdict(settings)
+        if record is None or record["settings"] != asdict(settings):
+            return False
+        missing = record.get("missing", {}).items()
+        refused = {name for name, why in missing if not why.endswith(NOT_INSTALLED)}
+        return {*contenders} <= {*record["contenders"], *refused}
 
     def add(self, record: Record) -> None:
         """Keep a measurement, in place of an earlier one of the same case."""
@@ -45,6 +62,8 @@ class Results:
         """Write the file in one step: a run that is stopped leaves the last whole one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {"environment": self.environment, "records": self.records}
+        if self.bandwidth is not None:
+            content = {"bandwidth": self.bandwidth, **content}
         partial = path.with_name(path.name + ".partial")
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
         os.replace(partial, path)
@@ -59,7 +78,7 @@ def load(path: Path) -> Results:
     """Read a results file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Results(content["environment"], content["records"])
+        return Results(content["environment"], content["records"], content.get("bandwidth"))
     except FileNotFoundError:
         raise UnusableResults(f"there is no file {path}") from None
     except (ValueError, KeyError, TypeError, IsADirectoryError):

@@ -30,6 +30,7 @@ TARGETS = {
     "b200": Target("cuda", "NVIDIA B200", (10, 0)),
     "v5e": Target("tpu", "v5e:2x2"),
     "v6e": Target("tpu", "v6e:2x2"),
+    "cpu": Target("cpu", "the processor of this machine"),
 }
 # Of an H100; the compiler reads the limits of a block from it, and the rest for its cost model.
 _GPU = """
@@ -48,6 +49,8 @@ platform_name: "CUDA" dnn_version_info {{ major: 9 minor: 8 }} device_descriptio
 
 def missing(target: str) -> str | None:
     """Why programs cannot be compiled for a target here; None if they can."""
+    if TARGETS[target].platform == "cpu":
+        return None
     cuda = TARGETS[target].platform == "cuda"
     package = "jax_cuda13_plugin" if cuda else "libtpu"
     if importlib.util.find_spec(package) is None:
@@ -71,6 +74,8 @@ def ptxas() -> Path | None:
 def device(target: str) -> Any:
     """The device that a target describes, for the shardings of abstract arrays."""
     platform, name, (major, minor) = TARGETS[target]
+    if platform == "cpu":
+        return jax.devices("cpu")[0]
     if platform == "tpu":
         # There is no TPU that could be asked for its kind and its neighbours.
         os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
@@ -87,11 +92,16 @@ def device(target: str) -> Any:
     return found.devices[0]
 
 
-def compiled_for(target: str, function: Callable[..., Any], *shapes: tuple[int, ...]) -> Any:
-    """A function of float32 arrays of some shapes, compiled for a target."""
+def compiled_for(target: str, function: Callable[..., Any], *inputs: Any) -> Any:
+    """A function compiled for a target; an input is the shape of a float32 array, or abstract."""
     here = device(target)
     sharding = jax.sharding.SingleDeviceSharding(here)
-    args = [jax.ShapeDtypeStruct(shape, jnp.float32, sharding=sharding) for shape in shapes]
+
+    def placed(x: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+    abstract = [jax.ShapeDtypeStruct(x, jnp.float32) if isinstance(x, tuple) else x for x in inputs]
+    args = jax.tree.map(placed, abstract)
     mesh = jax.sharding.Mesh(np.array([here]), ("device",))
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         traced = jax.jit(function).trace(*args)

@@ -152,24 +152,37 @@ def _table(case: str, group: list[Row], wrong: list[Row]) -> Table:
             row.quantity,
             _time(theirs and theirs.seconds),
             _time(ours and ours.seconds),
-            "–" if row.ratio is None else f"{row.ratio:,.3g}×",
+            "–" if row.ratio is None else _ratio(row.ratio),
             _memory(theirs and theirs.bytes),
             _memory(ours and ours.bytes),
-            _time(theirs and theirs.compile_seconds),
-            _time(ours and ours.compile_seconds),
+            _time(theirs and theirs.compile_seconds, _short),
+            _time(ours and ours.compile_seconds, _short),
             "–" if row.error is None else f"{row.error:.0e}",
             style="red" if row in wrong else None,
         )
     return table
 
 
-def _time(seconds: float | None) -> str:
+def _three(value: float) -> str:
+    return f"{float(f'{value:.3g}'):g}"
+
+
+def _short(value: float) -> str:
+    """Two digits, so that a line of the table fits into 80 characters."""
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+
+
+def _ratio(value: float) -> str:
+    return f"{_three(value)}×" if value < 99.5 else f"{value:,.0f}×"
+
+
+def _time(seconds: float | None, digits: Callable[[float], str] = _three) -> str:
     if seconds is None:
         return "–"
     for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
         if seconds * factor >= 1 or unit == "µs":
             break
-    return f"{float(f'{seconds * factor:.3g}'):g} {unit}"
+    return f"{digits(seconds * factor)} {unit}"
 
 
 def _memory(count: int | None) -> str:
@@ -177,7 +190,7 @@ def _memory(count: int | None) -> str:
         return "–"
     for exponent, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
         if count >= 2**exponent:
-            return f"{float(f'{count / 2**exponent:.3g}'):g} {unit}"
+            return f"{_short(count / 2**exponent)} {unit}"
     return f"{count} B"
 
 

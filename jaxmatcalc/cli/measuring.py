@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ import jaxmatcalc as jmc
 QUANTITIES = ("gradient", "HVP", "Hessian", "Newton step")
 LARGEST_HESSIAN = 2**30  # bytes
 _ROUNDS = (5, 500)  # fewest and most
+_SAMPLE = 2e-3  # seconds that a sample lasts or more, so that calls are not timed one by one
 
 
 @dataclass(frozen=True)
@@ -148,19 +150,30 @@ def _measured(
         compiled.append(jax.jit(program).lower(*args).compile())
         compile_seconds.append(time.perf_counter() - start)
     results = [jax.block_until_ready(run(*args)) for run in compiled]
+    counts = [math.ceil(_SAMPLE / min(_mean(run, args, 1) for _ in range(3))) for run in compiled]
     times: list[list[float]] = [[] for _ in compiled]
     end = time.perf_counter() + seconds
     fewest, most = _ROUNDS
+    turns = list(zip(compiled, counts, times, strict=True))
     while len(times[0]) < fewest or (len(times[0]) < most and time.perf_counter() < end):
-        for run, own in zip(compiled, times, strict=True):
-            start = time.perf_counter()
-            jax.block_until_ready(run(*args))
-            own.append(time.perf_counter() - start)
+        for run, count, own in turns:
+            if count > 1:
+                _mean(run, args, 1)  # which finds the caches full of the other's data
+            own.append(_mean(run, args, count))
+        turns.reverse()
     costs = []
     for run, own, once in zip(compiled, times, compile_seconds, strict=True):
         first, middle, third = statistics.quantiles(own, n=4)
         costs.append(Cost(middle, third - first, once, _bytes(run)))
     return results, costs
+
+
+def _mean(run: Callable[..., Any], args: Sequence[jax.Array], count: int) -> float:
+    """Seconds of a call, each waited for."""
+    start = time.perf_counter()
+    for _ in range(count):
+        jax.block_until_ready(run(*args))
+    return (time.perf_counter() - start) / count
 
 
 def _bytes(compiled: Any) -> int | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 from jaxmatcalc.cli import main, measuring
-from jaxmatcalc.cli.bench import is_wrong
+from jaxmatcalc.cli.bench import _table, is_wrong
 from jaxmatcalc.cli.cases import CASES, Case
 from jaxmatcalc.cli.measuring import QUANTITIES, Cost, Row, rows
 
@@ -98,6 +101,39 @@ def test_costs_are_counted_in_seconds_and_bytes():
     assert cost.bytes is not None and cost.bytes >= 4 * 2500
     row = Row("square", "gradient", 2500, Cost(4.0, 0, 0, None), Cost(2.0, 0, 0, None), 0.0)
     assert row.ratio == 2
+
+
+def test_the_widest_line_fits_into_80_characters():
+    cost = Cost(58.84e-3, 0.0, 9.87e-3, int(1022.6 * 2**20))
+    ours = Cost(1.0234e-6, 0.0, 707.3e-3, int(16.54 * 2**10))
+    widest = Row("f", "Newton step", 10, cost, ours, 1.2e-7)
+    console = Console(width=80, file=io.StringIO())
+    console.print(_table("f", [widest], []))
+    line = console.file.getvalue().splitlines()[2]
+    cells = ["Newton step", "58.8 ms", "1.02 µs", "57,495×", "1023 MiB", "17 KiB", "9.9 ms",
+             "707 ms", "1e-07"]  # fmt: skip
+    assert re.split(r"\s{2,}", line.strip()) == cells
+
+
+def test_programs_take_turns_and_short_calls_are_averaged(monkeypatch):
+    log, now = [], 0.0
+
+    def program(name, seconds):
+        def run():
+            nonlocal now
+            log.append(name)
+            now += seconds
+
+        run.trace = run.lower = run.compile = lambda *_: run
+        run.memory_analysis = lambda: None
+        return run
+
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(measuring.jax, "jit", lambda f: f)
+    programs = [program("a", measuring._SAMPLE / 1.5), program("b", 2 * measuring._SAMPLE)]
+    _, costs = measuring._measured(programs, [], 0.0)
+    assert "".join(log) == "ab" + "aaabbb" + "aaabbaaa" * 2 + "aaab"
+    assert [cost.seconds for cost in costs] == pytest.approx([2e-3 / 1.5, 4e-3])
 
 
 @pytest.mark.parametrize("name", CASES)
