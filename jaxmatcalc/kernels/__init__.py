@@ -3,6 +3,9 @@
 A kernel takes leading batch axes and is never differentiated. It is chosen where a measurement, or
 on an accelerator what the compiler reports, shows that it beats the library, which otherwise stays.
 The bodies are those of `lanes`; `xla` runs them on a CPU, and `pallas` on accelerators.
+
+In a kernel the matrices are the last axis. Data that stay in that layout are given by `jax.vmap`,
+as in ``jax.vmap(inv, in_axes=-1, out_axes=-1)``, of which the program has no transposition.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ _BODIES: dict[str, Body] = {
 # On a CPU: below so many matrices a library call for each costs no more; of more rows the unrolled
 # elimination takes seconds to compile.
 _FEWEST = 256
+_MANY = 32  # entries of right-hand sides, with which it takes more of them
 _LARGEST = 8
 
 
@@ -67,7 +71,7 @@ def select(
     found = {}
     runs = functools.partial(_kernel, operation)
     if implementation != "pallas" and on_cpu(operation, shape, dtype, columns):
-        found["cpu"] = runs(xla.run_in_blocks)
+        found["cpu"] = runs(_innermost(xla.run))
     if implementation == "xla" or (implementation is None and batch < _FEWEST):
         return found
     reasons = {p: refusal(p, operation, n, dtype) for p in pallas.PLATFORMS}
@@ -82,8 +86,10 @@ def select(
 def on_cpu(operation: str, shape: tuple[int, ...], dtype: DTypeLike, columns: int = 0) -> bool:
     """Whether a lane-wise body was measured to beat the library on a CPU."""
     n, batch = shape[-1], math.prod(shape[:-2])
-    real = jnp.issubdtype(dtype, jnp.floating)
-    return operation in _BODIES and real and 0 < max(n, columns) <= _LARGEST and batch >= _FEWEST
+    if operation not in _BODIES or not jnp.issubdtype(dtype, jnp.floating):
+        return False
+    fewest = 4 * _FEWEST if n * columns > _MANY else _FEWEST
+    return 0 < max(n, columns) <= _LARGEST and batch >= fewest
 
 
 def may_solve(n: int, dtype: DTypeLike) -> bool:

@@ -84,13 +84,7 @@ def cholesky_roots_inverse(X: Lanes) -> tuple[list[Lane], Lanes]:
     """What `cholesky_roots` and `cholesky_inverse` give, from one factorisation."""
     L = cholesky_factor(X)
     n = len(L)
-    V = [row[: i + 1] for i, row in enumerate(L)]
-    for i in range(n):  # V = L⁻¹ in the place of L
-        reciprocal = 1 / L[i][i]
-        V[i] = [
-            _minus_product(None, [(L[i][k], V[k][j]) for k in range(j, i)]) * reciprocal
-            for j in range(i)
-        ] + [reciprocal]
+    V = lower_inverse(L)
     Y = [
         [_product([(V[k][i], V[k][j]) for k in range(i, n)]) for j in range(i + 1)]
         for i in range(n)
@@ -129,6 +123,20 @@ def cholesky_divide(L: Lanes, B: Lanes) -> Lanes:
 def cholesky_solve(X: Lanes, B: Lanes) -> Lanes:
     """((X + Xᵀ) / 2)⁻¹ B; NaN where that is not positive definite."""
     return cholesky_divide(cholesky_factor(X), B)
+
+
+def lower_inverse(T: Lanes) -> Lanes:
+    """The inverse of the lower triangle of T; zeros above."""
+    n = len(T)
+    V: Lanes = []
+    for i in range(n):
+        reciprocal = 1 / T[i][i]
+        row = [
+            _minus_product(None, [(T[i][k], V[k][j]) for k in range(j, i)]) * reciprocal
+            for j in range(i)
+        ]
+        V.append([*row, reciprocal, *[jnp.zeros_like(reciprocal)] * (n - i - 1)])
+    return V
 
 
 def _eliminated(X: Lanes, whole: bool, inverted: bool = False) -> tuple[Lanes, list[Lane]]:

@@ -55,7 +55,7 @@ def _compiled(*arrays: jax.Array, operation: str, outs: Shapes) -> list[jax.Arra
 
 @_kernel.def_abstract_eval
 def _results(*avals: Any, operation: str, outs: Shapes) -> list[Any]:
-    return [avals[0].update(shape=(*shape, avals[0].shape[-1]), sharding=None) for shape in outs]
+    return [avals[0].update(shape=(*shape, avals[0].shape[-1])) for shape in outs]
 
 
 def _for_platform(platform: str) -> Callable[..., Any]:

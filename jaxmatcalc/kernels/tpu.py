@@ -110,7 +110,13 @@ def run(
         grid=(pl.cdiv(height, rows), pl.cdiv(m, columns)),
         in_specs=[whole((n, n)), *(some((n, m)) for _ in rest)],
         out_specs=[some(shape) if rest else whole(shape) for shape in outs],
-        out_shape=[jax.ShapeDtypeStruct((*shape, height, _LANES), dtype) for shape in outs],
+        out_shape=[
+            # which says too over which axes of a mesh it varies
+            jax.ShapeDtypeStruct(
+                (*shape, height, _LANES), dtype, manual_axis_type=jax.typeof(X).manual_axis_type
+            )
+            for shape in outs
+        ],
         scratch_shapes=[pltpu.VMEM((*shape, rows, _LANES), dtype) for shape in scratch],
         compiler_params=pltpu.CompilerParams(dimension_semantics=("parallel", "parallel")),
         interpret=interpret,

@@ -10,11 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# Matrices in a block: fewer where there would be one block only, which is no loop
-_BLOCK = 512
-_SMALL_BLOCK = 128
-_AT_ONCE = 4  # rows: their few results cost nothing to compute anew
-
 
 def run(
     body: Callable[..., Any], outs: Sequence[tuple[int, int]], *arrays: jax.Array
@@ -31,42 +26,12 @@ def run(
         sum(rows * columns for rows, columns in outs),
     )
     found = iter(results)
-    return [
+    made = [
         jnp.stack([next(found) for _ in range(rows * columns)]).reshape(rows, columns, -1)
         for rows, columns in outs
     ]
-
-
-def run_in_blocks(
-    body: Callable[..., Any], outs: Sequence[tuple[int, int]], *arrays: jax.Array
-) -> list[jax.Array]:
-    """`run` on arrays (matrices, rows, columns), a block at a time, with such arrays as results.
-
-    A block stays in the cache. And what is made in a loop is in memory after it: else XLA would
-    compute the whole stack of results anew in whatever reads them.
-    """
-    batch, n = arrays[0].shape[:2]
-    if n <= _AT_ONCE:
-        return [
-            jnp.moveaxis(Y, -1, 0)
-            for Y in run(body, outs, *(jnp.moveaxis(X, 0, -1) for X in arrays))
-        ]
-    size = _SMALL_BLOCK if batch < 2 * _BLOCK else _BLOCK
-    blocks = -(-batch // size)
-
-    def cut(X: jax.Array) -> jax.Array:
-        padded = jnp.pad(X, ((0, blocks * size - batch), (0, 0), (0, 0)))
-        return padded.reshape(size, blocks, *X.shape[1:])
-
-    # a block is every blocks-th matrix: where the batch is sharded, each device has a part of each
-    cuts = [cut(X) for X in arrays]
-
-    def block(k: jax.Array) -> list[jax.Array]:
-        parts = [lax.dynamic_index_in_dim(X, k, axis=1, keepdims=False) for X in cuts]
-        return run(body, outs, *(jnp.moveaxis(X, 0, -1) for X in parts))
-
-    made = lax.map(block, jnp.arange(blocks))
-    return [jnp.moveaxis(Y, -1, 0).reshape(blocks * size, *Y.shape[1:3])[:batch] for Y in made]
+    # else XLA would look for the entry in the whole stack wherever one is read
+    return lax.optimization_barrier(made)
 
 
 def _shaped(flat: Sequence[Any], shapes: Sequence[tuple[int, int]]) -> list[list[list[Any]]]:
@@ -82,7 +47,9 @@ def _in_one_loop(
     XLA has one loop with many results whose body is any program of scalars: a reduction. Written
     entry by entry, elimination is instead split into loops that repeat each other's work. Every
     lane holds its entries twice, and what combines two tuples is `body` of the second. That relies
-    on XLA's order on a CPU, from the first to the last; this runner is for no other platform.
+    on XLA's order on a CPU, from the first to the last; this runner is for no other platform, and
+    the tests compare every body with NumPy on the oldest and the newest JAX. A mark that says which
+    of two tuples is a result would make the order matter no more, and the body be computed twice.
     """
     size, dtype = max(len(entries), results), entries[0].dtype
     given = [*entries, *([jnp.zeros_like(entries[0])] * (size - len(entries)))]

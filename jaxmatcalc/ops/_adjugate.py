@@ -31,52 +31,61 @@ from jax import lax
 
 from jaxmatcalc import kernels
 from jaxmatcalc.ops import _lu
-from jaxmatcalc.ops._leaf import Choice, leaf
+from jaxmatcalc.ops._leaf import leaf
 from jaxmatcalc.ops._products import matmul, trace_of_product
 
 _LIFTED = 3
 
 
-def adjugate(X: jax.Array, implementation: str | None = None) -> jax.Array:
+def adjugate(X: jax.Array) -> jax.Array:
     """adj(X) of X (..., n, n), differentiable where X is singular too."""
-    return _cofactors(X) if X.shape[-1] <= _LIFTED else _adjugate(implementation, X)
+    return _cofactors(X) if has_polynomial(X) else determinant_and_adjugate(None, X)[1]
+
+
+def has_polynomial(X: jax.Array) -> bool:
+    """Whether the determinant and the adjugate are computed as polynomials in the entries."""
+    return X.shape[-1] <= _LIFTED
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _adjugate(implementation: str | None, X: jax.Array) -> jax.Array:
-    return _leaves(implementation).value(X)
+def determinant_and_adjugate(
+    implementation: str | None, X: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """det X and adj(X), from one factorisation, where they are not computed as polynomials."""
+    return _leaves(implementation).values(X)
 
 
-@_adjugate.defjvp
-def _adjugate_jvp(implementation: str | None, primals: Any, tangents: Any) -> Any:
-    (X,) = primals
+@determinant_and_adjugate.defjvp
+def _both_jvp(implementation: str | None, primals: Any, tangents: Any) -> Any:
+    (X,), (dX,) = primals, tangents
     lift = _leaves(implementation).lift(lax.stop_gradient(X))
-    value = _adjugate(implementation, X)
-    return value, jax.jvp(lambda X: _lifted(X, lift), primals, tangents)[1]
+    value, adjugate = determinant_and_adjugate(implementation, X)
+    change = jax.jvp(lambda X: _lifted(X, lift), primals, tangents)[1]
+    return (value, adjugate), (trace_of_product(adjugate, dX), change)
 
 
 class _Leaves(NamedTuple):
-    value: Callable[[jax.Array], jax.Array]
+    values: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
     lift: Callable[[jax.Array], _Lift]
 
 
 @functools.cache
 def _leaves(implementation: str | None) -> _Leaves:
-    value, lift = (
-        functools.partial(_value, implementation),
+    values, lift = (
+        functools.partial(_values, implementation),
         functools.partial(_lift, implementation),
     )
-    return _Leaves(leaf(value), leaf(lift))
+    return _Leaves(leaf(values), leaf(lift))
 
 
-def _value(implementation: str | None, X: jax.Array) -> jax.Array:
-    """det(X) X⁻¹ where X has an inverse, and otherwise by a lift.
+def _values(implementation: str | None, X: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """det X and adj(X), which is det(X) X⁻¹ where X has an inverse, and otherwise by a lift.
 
     Both from one factorisation make the adjugate of a matrix that is X to rounding, so the lift is
     for matrices that have no inverse to rounding. Derivatives of the adjugate are differences of
     products of inverses, which cancel, and need it sooner.
     """
-    pivots, Y = _lu.pivots(X, implementation, jointly=True), _lu.inverse(X, implementation)
+    pivots, Y = _lu.pivots_inverse(X, implementation)
     regular = _norm(X) * _norm(Y) * jnp.finfo(X.dtype).eps < 0.25
 
     def as_it_is(_: jax.Array) -> jax.Array:
@@ -84,7 +93,10 @@ def _value(implementation: str | None, X: jax.Array) -> jax.Array:
         determinant = jnp.prod(pivots / unit[..., None], axis=-1)[..., None, None]
         return determinant * (Y * unit[..., None, None]) * scales[0] * scales[1]
 
-    return lax.cond(jnp.all(regular), as_it_is, lambda X: _lifted(X, _lift(implementation, X)), X)
+    def lifted(X: jax.Array) -> jax.Array:
+        return _lifted(X, _lift(implementation, X))
+
+    return _lu.product(pivots), lax.cond(jnp.all(regular), as_it_is, lifted, X)
 
 
 def _lifted(X: jax.Array, lift: _Lift) -> jax.Array:
@@ -115,11 +127,10 @@ def _cofactors(X: jax.Array) -> jax.Array:
     return jnp.swapaxes(minors, -1, -2)
 
 
-def determinant(X: jax.Array, choice: Choice) -> jax.Array:
+def determinant(X: jax.Array, implementation: str | None = None) -> jax.Array:
     """det X, by its polynomial for n ≤ 3 where no term leaves the range of the dtype."""
-    _, implementation, jointly = choice
-    if X.shape[-1] > _LIFTED:
-        return _lu.product(_lu.pivots(X, implementation, jointly))
+    if not has_polynomial(X):
+        return _lu.product(_lu.pivots(X, implementation))
     return _determinant_of_few(implementation)(X)
 
 
@@ -168,7 +179,7 @@ def _lift(implementation: str | None, X: jax.Array) -> _Lift:
     The decomposition is paid for only when some matrix of the batch is close to singular.
     """
     n = X.shape[-1]
-    pivots, Y = _lu.pivots(X, implementation, jointly=True), _lu.inverse(X, implementation)
+    pivots, Y = _lu.pivots_inverse(X, implementation)
     condition = _norm(X) * _norm(Y)
     regular = condition * jnp.sqrt(jnp.finfo(X.dtype).eps) < 1
 
@@ -179,7 +190,7 @@ def _lift(implementation: str | None, X: jax.Array) -> _Lift:
     def lifted(X: jax.Array) -> Any:
         W, Vh, alive = _smallest_directions(X, regular)
         Z = jnp.where(alive[..., None, None], X + matmul(W, Vh), jnp.eye(n, dtype=X.dtype))
-        pivots, Y = _lu.pivots(Z, implementation, jointly=True), _lu.inverse(Z, implementation)
+        pivots, Y = _lu.pivots_inverse(Z, implementation)
         return W, Vh, pivots, Y, alive.astype(X.dtype)
 
     W, Vh, pivots, Y, alive = lax.cond(jnp.all(regular), as_it_is, lifted, X)

@@ -1,18 +1,18 @@
 """Cholesky factorisation, as the operations see it: the factor, its logarithm, the inverse.
 
-Each names the same factorisation of X. Inside one compiled program XLA keeps one of them, so an
-operation whose value takes the logarithm and whose rule takes the inverse factors X once.
-
 LAPACK stores by columns and JAX by rows. So Sᵀ is given to it and the transpose of its factor is
 taken, which is upper triangular: neither is moved in memory.
 """
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmatcalc.kernels import triangles
 from jaxmatcalc.ops._leaf import kernel_leaf, leaf
 from jaxmatcalc.ops._products import matmul
 from jaxmatcalc.ops._transpose import adjoint, symmetrised, transpose
@@ -27,18 +27,15 @@ def upper_factor(X: jax.Array) -> jax.Array:
     return _upper_factor(X)
 
 
-def roots(X: jax.Array, implementation: str | None = None, jointly: bool = False) -> jax.Array:
-    """The n diagonal entries of U of X (..., n, n): real, positive, their product √det S.
-
-    ``jointly``: from the factorisation that gives the inverse too.
-    """
-    found, *_ = (_roots_inverse if jointly else _roots)(implementation, X)
-    return found[..., 0, :]
+def roots(X: jax.Array, implementation: str | None = None) -> jax.Array:
+    """The n diagonal entries of U of X (..., n, n): real, positive, their product √det S."""
+    return _roots(implementation, X)[0][..., 0, :]
 
 
-def inverse(X: jax.Array, implementation: str | None = None) -> jax.Array:
-    """S⁻¹ of X (..., n, n); NaN where S is not positive definite."""
-    return _roots_inverse(implementation, X)[1]
+def roots_inverse(X: jax.Array, implementation: str | None = None) -> tuple[jax.Array, jax.Array]:
+    """The roots of X (..., n, n), and S⁻¹, which is NaN where S is not positive definite."""
+    found, Y = _roots_inverse(implementation, X)
+    return found[..., 0, :], Y
 
 
 def solved(A: jax.Array, B: jax.Array, implementation: str | None = None) -> jax.Array:
@@ -93,8 +90,15 @@ def _inverse_of_product(U: jax.Array) -> jax.Array:
 def inverse_of_triangle(T: jax.Array, lower: bool, unit_diagonal: bool = False) -> jax.Array:
     """The inverse of a triangle of T (..., n, n), of which the other triangle is not read."""
     if T.shape[-1] <= LARGEST_SOLVED:
-        identity = jnp.eye(T.shape[-1], dtype=T.dtype)
-        return divided(T, identity, lower, unit_diagonal=unit_diagonal)
+        kernel = functools.partial(triangles.inverse, lower=lower, unit_diagonal=unit_diagonal)
+
+        def library(T: jax.Array) -> jax.Array:
+            identity = jnp.eye(T.shape[-1], dtype=T.dtype)
+            return divided(T, identity, lower, unit_diagonal=unit_diagonal)
+
+        if not triangles.wins(T):
+            return library(T)
+        return lax.platform_dependent(T, cpu=kernel, default=library)
     first, upper, below, last = quarters(T)
     A = inverse_of_triangle(first, lower, unit_diagonal)
     D = inverse_of_triangle(last, lower, unit_diagonal)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc import _jax, kernels
+from jaxmatcalc import kernels
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,19 +50,10 @@ def leaf(function: F, by_columns: bool = False) -> F:
 
 
 class Choice(NamedTuple):
-    """How an operation computes its value: what it takes for granted, and by which kernels.
-
-    ``jointly``: with the inverse, for a derivative takes that too. The elimination that gives both
-    is then in the program twice, word for word, of which the compiler keeps one.
-    """
+    """How an operation computes its value: what it takes for granted, and by which kernels."""
 
     assume_a: str
     implementation: str | None = None
-    jointly: bool = False
-
-    def joint(self) -> Choice:
-        """The same, with the inverse."""
-        return self._replace(jointly=True)
 
 
 def kernel_leaf(operation: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -81,11 +72,6 @@ def kernel_leaf(operation: str) -> Callable[[Callable[..., Any]], Callable[..., 
                 found = kernels.select(operation, X.shape, X.dtype, implementation, columns)
                 if not found:
                     return library(*arrays)
-                if implementation is None and _jax.varies_over_mesh(X):
-                    # what a Pallas kernel writes does not say over which axes of a mesh it varies
-                    found = {p: kernel for p, kernel in found.items() if p == "cpu"} or {
-                        "cpu": library
-                    }
                 if implementation == "pallas":  # which says, when compiled, what it is not for
                     return next(iter(found.values()))(*arrays)
                 # a walk over the program takes the first branch, which runs anywhere

@@ -1,9 +1,5 @@
 """LU factorisation with partial pivoting, as the operations see it: pivots, inverse, solution.
 
-Each names the same factorisation of X. Inside one compiled program XLA keeps one of them, so an
-operation whose value takes the pivots and whose rule takes the inverse factors X once: a library
-call is the same in both, and where a kernel does all of it, both take the joint leaf.
-
 LAPACK stores by columns and JAX by rows. So it is Xᵀ that is factored, and the transpose of the
 factors that is read: neither is moved in memory.
 """
@@ -14,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmatcalc import _precision
+from jaxmatcalc.kernels import triangles
 from jaxmatcalc.ops._cholesky import (
     LARGEST_SOLVED,
     diagonal,
@@ -27,18 +25,27 @@ from jaxmatcalc.ops._products import matmul
 from jaxmatcalc.ops._transpose import transpose
 
 
-def pivots(X: jax.Array, implementation: str | None = None, jointly: bool = False) -> jax.Array:
+def pivots(X: jax.Array, implementation: str | None = None) -> jax.Array:
     """The n pivots of X (..., n, n), the first with the sign of the row permutation.
 
-    Their product is det X. ``jointly``: from the elimination that gives the inverse too.
+    Their product is det X.
     """
-    found, *_ = (_pivots_inverse if jointly else _pivots)(implementation, X)
-    return found[..., 0, :]
+    return _pivots(implementation, X)[0][..., 0, :]
 
 
-def inverse(X: jax.Array, implementation: str | None = None) -> jax.Array:
+def pivots_inverse(X: jax.Array, implementation: str | None = None) -> tuple[jax.Array, jax.Array]:
+    """The pivots of X (..., n, n), and X⁻¹, which is inf and NaN where a pivot is zero.
+
+    One factorisation gives both. Two calls would be two programs, which XLA may find to be one, but
+    not before it has spent seconds on each.
+    """
+    found, Y = _pivots_inverse(implementation, X)
+    return found[..., 0, :], Y
+
+
+def inverse(X: jax.Array) -> jax.Array:
     """X⁻¹ of X (..., n, n); inf and NaN where a pivot is zero."""
-    return _pivots_inverse(implementation, X)[1]
+    return pivots_inverse(X)[1]
 
 
 def solved(
@@ -133,6 +140,9 @@ def _inverse_of_product(F: jax.Array) -> jax.Array:
     """
     if F.shape[-1] <= LARGEST_SOLVED:
         C = inverse_of_triangle(F, lower=True)
+        if triangles.wins(F):
+            # a call of the library, which takes its factors from memory
+            return _precision.matmul(inverse_of_triangle(F, lower=False, unit_diagonal=True), C)
         return divided(F, C, unit_diagonal=True)
     first, upper, lower, last = quarters(F)
     E = inverse_of_triangle(first, lower=False, unit_diagonal=True)
@@ -160,8 +170,3 @@ def product(p: jax.Array) -> jax.Array:
     sign, logarithm = sign_and_logarithm(p)
     through_logarithms = sign * jnp.exp(logarithm)
     return jnp.where(jnp.all(harmless, axis=-1), jnp.prod(p, axis=-1), through_logarithms)
-
-
-def is_singular(X: jax.Array, implementation: str | None = None) -> jax.Array:
-    """Whether a pivot of X (..., n, n) is exactly zero."""
-    return jnp.any(pivots(X, implementation, jointly=True) == 0, axis=-1)

@@ -13,8 +13,8 @@ from jaxmatcalc.ops import _adjugate, _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._leaf import Choice
 from jaxmatcalc.ops._operators import is_operator
-from jaxmatcalc.ops._products import trace_of_product
-from jaxmatcalc.ops.inverse import inv_or_zero
+from jaxmatcalc.ops._products import matmul, trace_of_product
+from jaxmatcalc.ops.inverse import inv
 
 
 class SlogdetResult(NamedTuple):
@@ -71,17 +71,20 @@ def det(X: Any, assume_a: str = "gen", implementation: str | None = None) -> jax
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _det(choice: Choice, X: jax.Array) -> jax.Array:
     if choice.assume_a == "pos":
-        return _lu.product(_cholesky.roots(X, *choice[1:]) ** 2).astype(X.dtype)
-    return _adjugate.determinant(X, choice)
+        return _lu.product(_cholesky.roots(X, choice.implementation) ** 2).astype(X.dtype)
+    return _adjugate.determinant(X, choice.implementation)
 
 
 @_det.defjvp
 def _det_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
-    value = _det(choice.joint(), X)
     if choice.assume_a == "pos":
-        return value, value * trace_of_product(inv_or_zero(choice, X), dX)
-    return value, trace_of_product(_adjugate.adjugate(X, choice.implementation), dX)
+        value = _det(choice, X)
+        return value, value * trace_of_product(inv(X, *choice), dX)
+    if _adjugate.has_polynomial(X):
+        return _det(choice, X), trace_of_product(_adjugate.adjugate(X), dX)
+    value, adjugate = _adjugate.determinant_and_adjugate(choice.implementation, X)
+    return value, trace_of_product(adjugate, dX)
 
 
 def adjugate(X: Any) -> jax.Array:
@@ -153,25 +156,51 @@ def slogdet(X: Any, assume_a: str = "gen", implementation: str | None = None) ->
     _checks.assumption("slogdet", assume_a)
     _checks.implementation("slogdet", implementation)
     (X,) = inexact(_checks.square("slogdet", X))
-    sign, logabsdet = _slogdet(Choice(assume_a, implementation), widen(X))
-    return SlogdetResult(narrow(sign, X), narrow(logabsdet, X))
+    found = _slogdet(Choice(assume_a, implementation), widen(X))
+    return SlogdetResult(*(narrow(part, X) for part in found))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _slogdet(choice: Choice, X: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _slogdet(choice: Choice, X: jax.Array) -> SlogdetResult:
     if choice.assume_a == "pos":
-        value = logarithm(choice, X)
-        return jnp.where(jnp.isnan(value), value, 1).astype(X.dtype), value
-    return _lu.sign_and_logarithm(_lu.pivots(X, *choice[1:]))
+        return _of_roots(X, _cholesky.roots(X, choice.implementation))
+    return SlogdetResult(*_lu.sign_and_logarithm(_lu.pivots(X, choice.implementation)))
+
+
+def _of_roots(X: jax.Array, roots: jax.Array) -> SlogdetResult:
+    value = 2 * jnp.sum(jnp.log(roots), axis=-1)
+    return SlogdetResult(jnp.where(jnp.isnan(value), value, 1).astype(X.dtype), value)
 
 
 @_slogdet.defjvp
 def _slogdet_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
-    (X,), (dX,) = primals, tangents
-    sign, logabsdet = _slogdet(choice.joint(), X)
-    t = trace_of_product(inv_or_zero(choice, X), dX)
-    dsign = 1j * jnp.imag(t) * sign if jnp.iscomplexobj(X) else jnp.zeros_like(sign)
-    return (sign, logabsdet), (dsign, jnp.real(t))
+    value, Y = _with_inverse(choice, *primals)
+    return value, _differential(value, Y, *tangents)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _with_inverse(choice: Choice, X: jax.Array) -> tuple[SlogdetResult, jax.Array]:
+    """`_slogdet`, and X⁻¹, which is 0 where X is singular: from one factorisation."""
+    if choice.assume_a == "pos":
+        roots, Y = _cholesky.roots_inverse(X, choice.implementation)
+        return _of_roots(X, roots), Y
+    pivots, Y = _lu.pivots_inverse(X, choice.implementation)
+    singular = jnp.any(pivots == 0, axis=-1)[..., None, None]
+    return SlogdetResult(*_lu.sign_and_logarithm(pivots)), jnp.where(singular, 0, Y)
+
+
+@_with_inverse.defjvp
+def _with_inverse_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
+    (dX,) = tangents
+    value, Y = _with_inverse(choice, *primals)
+    return (value, Y), (_differential(value, Y, dX), -matmul(matmul(Y, dX), Y))
+
+
+def _differential(value: SlogdetResult, Y: jax.Array, dX: jax.Array) -> SlogdetResult:
+    t = trace_of_product(Y, dX)
+    sign = value.sign
+    dsign = 1j * jnp.imag(t) * sign if jnp.iscomplexobj(sign) else jnp.zeros_like(sign)
+    return SlogdetResult(dsign, jnp.real(t))
 
 
 def logdet(X: Any, assume_a: str = "gen", implementation: str | None = None) -> jax.Array:
@@ -222,13 +251,10 @@ def logdet(X: Any, assume_a: str = "gen", implementation: str | None = None) -> 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def logarithm(choice: Choice, X: jax.Array) -> jax.Array:
     """log|det X|, of X in a dtype that is factored."""
-    if choice.assume_a == "pos":
-        return 2 * jnp.sum(jnp.log(_cholesky.roots(X, *choice[1:])), axis=-1)
-    return _lu.sign_and_logarithm(_lu.pivots(X, *choice[1:]))[1]
+    return _slogdet(choice, X).logabsdet
 
 
 @logarithm.defjvp
 def _logarithm_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
-    (X,), (dX,) = primals, tangents
-    t = trace_of_product(inv_or_zero(choice, X), dX)
-    return logarithm(choice.joint(), X), jnp.real(t)
+    value, Y = _with_inverse(choice, *primals)
+    return value.logabsdet, jnp.real(trace_of_product(Y, *tangents))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc import _checks, kernels
+from jaxmatcalc import _checks, _jax, kernels
 from jaxmatcalc.ops import _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._leaf import Choice, leaf
@@ -59,8 +59,9 @@ def inv(X: Any, assume_a: str = "gen", implementation: str | None = None) -> jax
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _inv(choice: Choice, X: jax.Array) -> jax.Array:
     if choice.assume_a == "pos":
-        return _cholesky.inverse(X, choice.implementation)
-    return _replaced(choice.implementation, X, jnp.inf)
+        return _cholesky.roots_inverse(X, choice.implementation)[1]
+    pivots, Y = _lu.pivots_inverse(X, choice.implementation)
+    return jnp.where(jnp.any(pivots == 0, axis=-1)[..., None, None], jnp.inf, Y)
 
 
 @_inv.defjvp
@@ -68,30 +69,6 @@ def _inv_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
     Y = _inv(choice, X)
     return Y, -matmul(matmul(Y, dX), Y)
-
-
-def inv_or_zero(choice: Choice, X: jax.Array) -> jax.Array:
-    """X⁻¹, and 0 where X is singular: the coefficient of d log|det X|."""
-    choice = Choice(choice.assume_a, choice.implementation)
-    return _inv(choice, X) if choice.assume_a == "pos" else _inv_or_zero(choice.implementation, X)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _inv_or_zero(implementation: str | None, X: jax.Array) -> jax.Array:
-    return _replaced(implementation, X, 0)
-
-
-@_inv_or_zero.defjvp
-def _inv_or_zero_jvp(implementation: str | None, primals: Any, tangents: Any) -> Any:
-    (X,), (dX,) = primals, tangents
-    Y = _inv_or_zero(implementation, X)
-    return Y, -matmul(matmul(Y, dX), Y)
-
-
-def _replaced(implementation: str | None, X: jax.Array, value: float) -> jax.Array:
-    """X⁻¹, and `value` where X is singular."""
-    singular = _lu.is_singular(X, implementation)[..., None, None]
-    return jnp.where(singular, value, _lu.inverse(X, implementation))
 
 
 def solve(A: Any, B: Any, assume_a: str = "gen", implementation: str | None = None) -> jax.Array:
@@ -151,6 +128,7 @@ def solution(choice: Choice, adjointly: bool, A: jax.Array, B: jax.Array) -> jax
     A linear solve has its differential in JAX: it takes the product, of which dA dX is a part, and
     how to solve with the matrix and with its transpose.
     """
+    A, B = _jax.varying_alike(A, B)
     batch = jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     B = jnp.broadcast_to(B, (*batch, *B.shape[-2:]))
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import export
+from jax.sharding import PartitionSpec as P
 
 import jaxmatcalc as jmc
 from benchmarks import compiled, hlo, targets
@@ -87,12 +88,16 @@ def test_kernels_inside_of_gradients(target):
     )
 
 
+@pytest.mark.parametrize("spread", [False, True], ids=["whole", "shard_map"])
 @pytest.mark.parametrize(("platform", "call"), [("cuda", "mosaic_gpu"), ("tpu", "tpu_custom_call")])
-def test_exported_from_a_cpu(platform, call):
+def test_exported_from_a_cpu(platform, call, spread):
     assert jax.default_backend() == "cpu"
     X = jax.ShapeDtypeStruct((512, 3, 3), jnp.float32)
-    exported = export.export(jax.jit(jax.grad(loss)), platforms=[platform])(X)
-    text = exported.mlir_module()
+    gradient = jax.grad(loss)
+    if spread:
+        mesh = jax.make_mesh((1,), ("b",), axis_types=(jax.sharding.AxisType.Auto,))
+        gradient = jax.shard_map(gradient, mesh=mesh, in_specs=P("b"), out_specs=P("b"))
+    text = export.export(jax.jit(gradient), platforms=[platform])(X).mlir_module()
     assert call in text
     assert all(f"jaxmatcalc_{name}" in text for name in expected(platform))
 

@@ -74,7 +74,7 @@ def test_gradients_of_small_matrices_have_no_library_product(rng):
 
 
 def test_large_and_single_products_stay_with_the_library(rng):
-    few, large = normal(rng, products._FEWEST - 1, 4, 4), normal(rng, 64, 9, 9)
+    few, large = normal(rng, products._FEWEST - 1, 4, 4), normal(rng, 64, 17, 17)
     for X in (few, large):
         assert not products.wins(X, X)
         assert " dot(" in jax.jit(matmul).lower(X, X).compile().as_text()
@@ -94,3 +94,11 @@ def test_an_accelerator_takes_its_own_product(rng):
         with jax.default_matmul_precision(chosen):
             program = module("cuda")
         assert "HIGHEST" not in program and written in program
+
+
+def test_a_factor_that_is_a_product_is_computed_once(rng):
+    X = normal(rng, 64, 8, 8)
+    chained = jax.jit(lambda A, B: matmul(jnp.swapaxes(A, 1, 2), matmul(B, -2 * A)))
+    text = chained.lower(X, X).compile().as_text()
+    assert text.count("pred[64,8,8]") >= 2  # a loop of two results for each product
+    assert all(part.count(" multiply(") <= 2 for part in text.split("\n}\n"))

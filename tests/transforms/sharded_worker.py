@@ -164,6 +164,16 @@ def automatic_chunks():
     )  # fmt: skip
 
 
+def library_calls_are_recognised_on_a_device():
+    """And a batch of them takes a kernel there, no call of LAPACK for each matrix."""
+    many = np.random.default_rng(4).normal(size=(256 * len(DEVICES), 3, 3)).astype(XS.dtype)
+    many += 5 * np.eye(3, dtype=XS.dtype)
+    mapped = batched(hessian(lambda X: jnp.linalg.slogdet(X)[1]), mesh=MESH)
+    assert "lapack" not in mapped.lower(whole(MESH, many)).compile().as_text()
+    inverse = np.linalg.inv(many)
+    close(mapped(many), -np.einsum("bjk,bli->bijkl", inverse, inverse))
+
+
 def arrays_passed_on_whole():
     committed = jax.device_put(jnp.arange(4.0).reshape(2, 2), DEVICES[1])
     for weights in (committed, np.asarray(committed), 2.0):
@@ -230,6 +240,7 @@ ALONE = (
     one_bad_matrix_spoils_no_other,
     inside_of_jit_and_grad,
     automatic_chunks,
+    library_calls_are_recognised_on_a_device,
     arrays_passed_on_whole,
 )
 TOGETHER = (
