@@ -58,7 +58,7 @@ class WrongAnswer(Exception):
     """jaxmatcalc does not agree with the baseline, so no time would mean anything."""
 
 
-FULL = Settings(budget=10.0, fewest=5, most=200, compiles=3)
+FULL = Settings(budget=5.0, fewest=5, most=200, compiles=2)
 QUICK = Settings(budget=2.0, fewest=3, most=50, compiles=1)
 
 
