@@ -17,6 +17,11 @@ def test_cases_that_are_compiled_where_none_is_named_exist() -> None:
     assert set(compiled.SOME) <= {case.name for case in CASES}
 
 
+def test_programs_are_of_plain_jax_and_of_jaxmatcalc() -> None:
+    for _, builds, inputs in compiled.programs():
+        assert set(builds) == set(inputs) == {BASELINE, report.OURS}
+
+
 def test_what_a_case_prepares_is_not_computed() -> None:
     case = next(case for case in CASES if case.task == "solve").at(n=3)
     name, builds, inputs = compiled.of_case(case)
