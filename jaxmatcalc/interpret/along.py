@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxmatcalc.interpret.memory import remembered
+from jaxmatcalc.interpret.selected import Chosen, Selection, laid_out, unfit
 from jaxmatcalc.interpret.tangent import Tangent
 from jaxmatcalc.linear.contraction import close, dense, densified, worthwhile
 from jaxmatcalc.linear.term import Factor, Group, Label, Term, extent, flat, fresh, shape
@@ -41,57 +43,6 @@ class Axes:
     free: Pairs = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """A 0/1 matrix with at most one 1 in each row, as the map that picks an entry for each row.
-
-    Attributes:
-        matrix: ``matrix(transposed)`` is the array over (batch axes, row axes, column axes) of the
-            map, or of the map whose transpose is wanted.
-        injective: whether every column has at most one 1 as well.
-        two_faced: whether these two differ, as they do for indices that are out of bounds.
-        known: the arrays made so far, by the sizes of their labels. Terms made from one selection
-            share one array, by which they are merged, and by which a selection is seen to meet its
-            transpose.
-    """
-
-    matrix: Callable[[bool], Array]
-    injective: bool = False
-    two_faced: bool = False
-    known: dict[Any, Array] = field(default_factory=dict)
-
-    def array(self, transposed: bool, *parts: Sequence[Group]) -> Array:
-        """The matrix, its axes split as the groups of batch, rows and columns are."""
-        face = transposed and self.two_faced
-        key = face, tuple(tuple(tuple(k.size for k in g) for g in groups) for groups in parts)
-        if key not in self.known:
-            sizes = [k.size for groups in parts for k in flat(groups)]
-            self.known[key] = self.matrix(face).reshape(sizes)
-        return self.known[key]
-
-    def met(self, term: Term, batch: Group, side: Group, rows: bool) -> Meeting | None:
-        """The factor of a term that is this selection, standing on `side`, its rows or columns."""
-        for f in term.factors:
-            found = (k for k, array in self.known.items() if array is f.array and not k[0])
-            key = next(found, None)
-            if key is None:
-                continue
-            labels = list(f.labels)
-            parts = [[tuple(labels.pop(0) for _ in axis) for axis in part] for part in key[1]]
-            ours, theirs = (parts[1], parts[2]) if rows else (parts[2], parts[1])
-            if flat(parts[0]) == batch and flat(ours) == side:
-                return Meeting(f, theirs)
-        return None
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """A factor that is a selection, and the groups of its other side."""
-
-    factor: Factor
-    other: list[Group]
-
-
 def along(
     operand: Tangent,
     aval: Any,
@@ -113,7 +64,7 @@ def along(
 
     def rule(t: Term) -> Term:
         step = _Step(t, operand.dtype, aval, axes, call, selection, transposed)
-        return step.met() or step.applied()
+        return step.met() or step.chained() or step.applied()
 
     return operand.map(rule, aval)
 
@@ -208,6 +159,49 @@ class _Step:
         if any(labels & set(f.labels) for f in inside):
             return None
         return self.pushed(inside, others, found.other)
+
+    def chained(self) -> Term | None:
+        """A selection after another: one selection, and entries of what else has its rows.
+
+        With p[n] the row picked for n, M[p[n], s] is the selection that picks what M picks there.
+        """
+        if self.selection is None or (self.transposed and not self.selection.injective):
+            return None
+        side = flat(self.batch) + flat(self.acted)
+        carriers = [f for f in self.term.factors if set(flat(self.acted)) & set(f.labels)]
+        chosen = {id(f): c for f in carriers if (c := Chosen.of(f)) and c.rows == side}
+        others = [f for f in carriers if id(f) not in chosen]
+        if not chosen or self.elsewhere & set(flat(self.acted)) or any(map(unfit, others)):
+            return None
+        made = fresh(self.aval.shape[r] for r in self.axes.made)
+        factors = [f for f in self.term.factors if not any(f is g for g in carriers)]
+        factors += [self.after(chosen[id(f)], made) for f in carriers if id(f) in chosen]
+        for f in others:
+            rest = tuple(k for k in f.labels if k not in side)
+            picked = self.entries(laid_out(f, side + rest), rest)
+            labels = flat(self.batch) + flat(made) + rest
+            factors.append(Factor(picked.reshape([k.size for k in labels]), labels))
+        return close(Term(tuple(factors), self.out(made), self.term.in_))
+
+    def entries(self, array: Array, rest: Group = ()) -> Array:
+        """The entries that the map picks of an array over its axes, and the labels `rest`."""
+        lead = shape((*self.batch, *self.acted))
+        array = array.reshape(*lead, *([extent(rest)] if rest else []))
+        return _over_columns(self.call, array, len(lead))
+
+    def after(self, chosen: Chosen, made: Sequence[Group]) -> Factor:
+        """The selection that the map makes of one whose rows it picks."""
+        assert self.selection is not None
+        array, count = chosen.factor.array, extent(chosen.columns)
+
+        def make() -> Array:
+            place = count - self.entries(count - chosen.place)  # zero, where nothing is picked
+            new = Selection(lambda _: place, array.dtype)
+            return new.array(False, self.batch, made, [chosen.columns])
+
+        key = "chained", id(array), id(self.selection), self.transposed
+        new = remembered((array, self.selection), key, make)
+        return Factor(new, flat(self.batch) + flat(made) + chosen.columns)
 
     def out(self, made: Sequence[Group]) -> tuple[Group, ...]:
         """The groups of the result, `made` among them."""

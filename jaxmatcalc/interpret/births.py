@@ -16,11 +16,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmatcalc.interpret.selected import closed, merged, picked
 from jaxmatcalc.interpret.settling import aligned, clusters
 from jaxmatcalc.interpret.tangent import Tangent
 from jaxmatcalc.interpret.value import Known
-from jaxmatcalc.linear.contraction import close, common_dtype, contract, dense, densified
-from jaxmatcalc.linear.merge import merge
+from jaxmatcalc.linear.contraction import common_dtype, contract, dense, densified
 from jaxmatcalc.linear.term import (
     Factor,
     Group,
@@ -121,7 +121,7 @@ def born(
                     term = _multiplied(product, *formed, summed)
                 found.append(term.times(np.asarray(2)) if twice and i < j else term)
     if not summed:
-        kept = {k: merge(map(close, ts)) for k, ts in terms.items()}
+        kept = {k: merged(map(closed, ts)) for k, ts in terms.items()}
         return Tangent(tuple(aval.shape), aval.dtype, kept)
     pieces = [_evaluated(t, aval.dtype) for ts in terms.values() for t in ts]
     return Second.of(_total(pieces, aval))
@@ -142,7 +142,7 @@ def _multiplied(product: Bilinear, left: Term, right: Term, summed: bool) -> Ter
     present = {*flat(out), *flat(in_)}.union(*(f.labels for f in joined.factors))
     lost = extent(set(flat(groups)) - present)
     factors = joined.factors if lost == 1 else (*joined.factors, Factor(np.asarray(lost), ()))
-    return Term(factors, out, in_)
+    return picked(Term(factors, out, in_))
 
 
 def _evaluated(term: Term, dtype: Any) -> Known:

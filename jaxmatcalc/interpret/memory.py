@@ -1,6 +1,6 @@
 """What a walk has made already: the same thing asked for twice is one array.
 
-Terms are merged, and selections seen to meet their transposes, by the identity of their arrays.
+Terms are merged, and selections seen to meet each other, by the identity of their arrays.
 """
 
 from __future__ import annotations
@@ -8,15 +8,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
-_MADE: ContextVar[dict[Any, tuple[Any, Any]] | None] = ContextVar("made", default=None)
+
+@dataclass(frozen=True)
+class _Memory:
+    apart: bool
+    made: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
+
+
+_MADE: ContextVar[_Memory | None] = ContextVar("made", default=None)
 
 
 @contextlib.contextmanager
-def remembering() -> Iterator[None]:
-    """While it lasts, what is asked for twice is made once; one for each trace that JAX runs."""
-    token = _MADE.set({})
+def remembering(apart: bool = False) -> Iterator[None]:
+    """While it lasts, what is asked for twice is made once; one for each trace that JAX runs.
+
+    Args:
+        apart: whether selections are kept apart from other factors (see `selected`).
+    """
+    token = _MADE.set(_Memory(apart))
     try:
         yield
     finally:
@@ -31,9 +43,16 @@ def remembered(owner: Any, key: Any, make: Callable[[], Any]) -> Any:
         key: hashable.
         make: makes it.
     """
-    made = _MADE.get()
-    if made is None:
+    memory = _MADE.get()
+    if memory is None:
         return make()
+    made = memory.made
     if key not in made:
         made[key] = owner, make()  # the owner is kept: its id, in the key, must not be given away
     return made[key][1]
+
+
+def recalled(key: Any) -> Any:
+    """What was made for a key while selections are kept apart; None if there is no such thing."""
+    memory = _MADE.get()
+    return memory.made.get(key, (None, None))[1] if memory is not None and memory.apart else None

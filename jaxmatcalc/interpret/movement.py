@@ -9,8 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc.interpret.along import Axes, Selection, along
+from jaxmatcalc.interpret.along import Axes, along
 from jaxmatcalc.interpret.memory import remembered
+from jaxmatcalc.interpret.selected import Selection
 from jaxmatcalc.interpret.tangent import Tangent, add, masked, reshaped
 from jaxmatcalc.interpret.value import Known
 from jaxmatcalc.linear.term import Misaligned, Term, fresh
@@ -50,12 +51,11 @@ def _resized(operand: Tangent, axis: int, size: int) -> Shape:
 def _every(size: int, start: int, stop: int, step: int, dtype: Any) -> Selection:
     """The selection of a slice of an axis of this size."""
 
-    def matrix(transposed: bool) -> Any:
-        rows = jnp.arange(start, stop, step)
-        return (rows[:, None] == jnp.arange(size)).astype(dtype)
+    def index(transposed: bool) -> Any:
+        return jnp.arange(start, stop, step)
 
     key = "slice", size, start, stop, step, jnp.dtype(dtype)
-    return remembered(None, key, lambda: Selection(matrix, injective=True))
+    return remembered(None, key, lambda: Selection(index, dtype, injective=True))
 
 
 def sliced(operand: Tangent, axis: int, start: int, stop: int, step: int) -> Tangent:
@@ -109,11 +109,11 @@ def _window(start: Known, size: int, window: int, dtype: Any) -> tuple[Any, Sele
     """The start of a slice, and its selection."""
     first = _clamped(start, size, window)
 
-    def matrix(transposed: bool) -> Any:
-        return (first + jnp.arange(window)[:, None] == jnp.arange(size)).astype(dtype)
+    def index(transposed: bool) -> Any:
+        return first + jnp.arange(window)
 
     key = "window", id(start), size, window, jnp.dtype(dtype)
-    make = lambda: (first, Selection(matrix, injective=True))  # noqa: E731
+    make = lambda: (first, Selection(index, dtype, injective=True))  # noqa: E731
     return remembered(start, key, make)
 
 
@@ -204,12 +204,13 @@ def _renumbered(operand: Tangent, old: range, sizes: tuple[int, ...], aim: Shape
     free = [(a, a + (shift if a >= old.stop else 0)) for a in range(len(operand.shape))]
     axes = Axes(tuple(old), made, (), [pair for pair in free if pair[0] not in old])
 
-    def matrix(transposed: bool) -> Any:
-        return jnp.eye(math.prod(sizes), dtype=operand.dtype)
+    def index(transposed: bool) -> Any:
+        return jnp.arange(math.prod(sizes))
 
     # From there and back is one selection and its transpose
     key = "reshape", *sorted([given, sizes]), jnp.dtype(operand.dtype)
-    selection = remembered(None, key, lambda: Selection(matrix, injective=True))
+    make = lambda: Selection(index, operand.dtype, injective=True)  # noqa: E731
+    selection = remembered(None, key, make)
     return along(operand, aim, axes, lambda x: x.reshape(sizes), selection, given > sizes)
 
 
@@ -241,7 +242,9 @@ def _concatenate(eqn: Any, *operands: Value) -> Tangent:
 
 def _rev(eqn: Any, operand: Tangent) -> Tangent:
     for axis in eqn.params["dimensions"]:
-        operand = _along(eqn, operand, axis, lambda x: lax.rev(x, (0,)))
+        last = operand.shape[axis] - 1
+        selection = _every(last + 1, last, -1, -1, operand.dtype)
+        operand = _along(eqn, operand, axis, lambda x: lax.rev(x, (0,)), None, selection)
     return operand
 
 

@@ -8,6 +8,7 @@ of the index pick independently, as in ``X[i[:, None], j]``: such a gather is a 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxmatcalc.interpret.along import Selection
 from jaxmatcalc.interpret.memory import remembered
+from jaxmatcalc.interpret.selected import Selection
 from jaxmatcalc.interpret.value import Known, without_ones
 
 Axis = tuple[str, int]  # "x", an axis of the array; "i", of the index; "w", the window in an axis
@@ -179,31 +180,27 @@ class Picker:
     def selection(self) -> Selection:
         """The map as a matrix."""
         promised = self.mode == Mode.PROMISE_IN_BOUNDS
-        return Selection(self._matrix, two_faced=promised)
+        return Selection(self._index, self.dtype, two_faced=promised)
 
-    def _matrix(self, transposed: bool) -> Any:
+    def _index(self, transposed: bool) -> Any:
         """What is out of bounds is moved inside, or picks nothing."""
         offsets, _, picked = self._places
         clip = self.mode == Mode.CLIP or (self.mode == Mode.PROMISE_IN_BOUNDS and not transposed)
         rank = self.starts.ndim - 1 + len(offsets)
-        window, total = iter(offsets), jnp.ones((), bool)
+        place: Any = 0
+        window, inside = iter(offsets), jnp.ones((), bool)
         for c, (a, w, dropped) in enumerate(zip(picked, self.windows, self.dropped, strict=True)):
             n, start = self.sizes[a], self.starts[..., c]
             start = _signed(start, n)
             first = jnp.clip(start, 0, n - w) if clip else start
-            inside = (first >= 0) & (first <= n - w)
-            first = lax.expand_dims(first, range(first.ndim, rank + len(picked)))
-            inside = lax.expand_dims(inside, range(inside.ndim, rank + len(picked)))
-            full = [1] * (rank + len(picked))
-            within: Any = 0
+            first = lax.expand_dims(first, range(first.ndim, rank))
+            inside = inside & (first >= 0) & (first <= n - w)
             if not dropped:
-                full[place := next(window)] = w
-                within = lax.broadcasted_iota(first.dtype, tuple(full), place)
-                full[place] = 1
-            full[rank + c] = n
-            column = lax.broadcasted_iota(first.dtype, tuple(full), rank + c)
-            total = total & inside & (first + within == column)
-        return total.astype(self.dtype)
+                full = [1] * rank
+                full[axis := next(window)] = w
+                first = first + lax.broadcasted_iota(first.dtype, tuple(full), axis)
+            place = place * n + first
+        return jnp.where(inside, place, math.prod(self.sizes[a] for a in picked))
 
 
 def picker(picking: Picking, group: Group, dtype: Any) -> Picker:

@@ -17,6 +17,7 @@ from jaxmatcalc.interpret.indexing import INDEXING
 from jaxmatcalc.interpret.known import Known, run, stretched
 from jaxmatcalc.interpret.movement import MOVES, regrouped
 from jaxmatcalc.interpret.parts import is_complex, part
+from jaxmatcalc.interpret.selected import closed
 from jaxmatcalc.interpret.tangent import Tangent, add, join, masked, multiplied, reshaped
 from jaxmatcalc.interpret.windows import WINDOWS
 from jaxmatcalc.linear.contraction import close
@@ -129,7 +130,7 @@ def _reduce_sum(eqn: Any, operand: Tangent) -> Tangent:
 
     def rule(t: Term) -> Term:
         kept = tuple(g for a, g in enumerate(t.out) if a not in axes)
-        return close(Term(t.factors, kept, t.in_), flat(t.out[a] for a in axes))
+        return closed(Term(t.factors, kept, t.in_), flat(t.out[a] for a in axes))
 
     return operand.map(rule, eqn.outvars[0].aval)
 
@@ -208,7 +209,7 @@ def _contract(
         their_free = [g for a, g in enumerate(others) if a not in theirs and a not in their_batch]
         tail = free + their_free if tangent_first else their_free + free
         out = (*(groups[a] for a in batch), *tail)
-        return close(Term(factors, out, in_), flat(groups[a] for a in ours))
+        return closed(Term(factors, out, in_), flat(groups[a] for a in ours))
 
     return tangent.map(rule, eqn.outvars[0].aval)
 

@@ -91,7 +91,7 @@ def _second_order(program: Program, summed: bool, first: bool) -> SecondOrder:
     walk = _Walk(summed)
     seeds = [Tangent.seed(k, jax.typeof(x)) for k, x in enumerate(primals)]
     wanted = [True] * known + [first] * count + [True] * count
-    with remembering():
+    with remembering(apart=True):
         results = walk.run(jaxpr, consts, [*map(Known.full, primals), *seeds], wanted)
     values = [jnp.asarray(r.value()) for r in results[:known]]
     values[:count] = map(_jax.retyped, values, program.out_avals)
@@ -221,7 +221,7 @@ class _Walk:
 
     def _looked(self, jaxpr: Any, consts: Sequence[Any], operands: Sequence[Value]) -> list[Any]:
         """The results of a loop's body for their form: nothing that it notes is kept."""
-        with remembering():
+        with remembering(apart=True):
             return _Walk(self.summed).run(jaxpr, consts, operands)
 
     def _inside(self, eqn: Any) -> Callable[..., list[Any]]:
@@ -229,7 +229,7 @@ class _Walk:
 
         def run(jaxpr: Any, consts: Sequence[Any], operands: Sequence[Value]) -> list[Any]:
             inner = _Walk(self.summed)
-            with remembering():
+            with remembering(apart=True):
                 results = inner.run(jaxpr, consts, operands)
             found = [n if "(" in n else placed(n, eqn) for n in inner.fallbacks]
             self.fallbacks.extend(n for n in found if n not in self.fallbacks)

@@ -8,9 +8,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxmatcalc.interpret.selected import Chosen, held, merged, picked
 from jaxmatcalc.interpret.tangent import Tangent
 from jaxmatcalc.linear.contraction import common_dtype, contract, dense
-from jaxmatcalc.linear.merge import merge
 from jaxmatcalc.linear.term import Factor, Group, Label, Term, extent, flat, fresh, shape
 
 
@@ -30,6 +30,7 @@ def settled(tangent: Tangent) -> Tangent:
 
 def _contracted(term: Term) -> Term:
     """A term without its summed labels, except where they are what keeps it of low rank."""
+    term = picked(term)
     out, in_ = set(flat(term.out)), set(flat(term.in_))
     factors = list(term.factors)
     for group in clusters(term.factors, term.external):
@@ -72,7 +73,7 @@ def lined_up(tangent: Tangent, axes: Sequence[int], free: int) -> Tangent:
             not group
             or last.keys() & in_.keys()
             or len(labels) > len(order)
-            or any(len(set(f.labels)) < len(f.labels) for f in group)
+            or any(len(set(f.labels)) < len(f.labels) or Chosen.of(f) for f in group)
             or (len(group) == 1 and group[0].labels == order)
             or rows * columns > bond * (rows + columns)
         ):
@@ -100,10 +101,9 @@ def _together(terms: tuple[Term, ...], dtype: Any) -> tuple[Term, ...]:
     first = terms[0]
     rest = [b for b in range(len(first.in_)) if b not in {b for _, b in pairs}]
     size = math.prod(shape(first.out)) * math.prod(extent(first.in_[b]) for b in rest)
-    held = sum(t.size for t in terms)
-    full = any(f.size >= size for t in terms for f in t.factors)
-    if not full and not (len(terms) > _MANY_TERMS and size <= 16 * held):
-        return merge(terms)
+    full = any(f.size >= size and not Chosen.of(f) for t in terms for f in t.factors)
+    if not full and not (len(terms) > _MANY_TERMS and size <= 16 * sum(map(held, terms))):
+        return merged(terms)
     return (spread(over(terms, pairs, dtype), pairs, shape(first.out), shape(first.in_)),)
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmatcalc.interpret.known import Known
+from jaxmatcalc.interpret.selected import merged
 from jaxmatcalc.linear.contraction import close, contract, dense_sum, densified
-from jaxmatcalc.linear.merge import merge
 from jaxmatcalc.linear.term import Factor, Group, Misaligned, Term, flat, fresh, identify, refine
 
 
@@ -44,7 +44,7 @@ class Tangent:
             except Misaligned:
                 return function(densified(term, self.dtype))
 
-        terms = {k: merge(map(mapped, ts)) for k, ts in self.terms.items()}
+        terms = {k: merged(map(mapped, ts)) for k, ts in self.terms.items()}
         return Tangent(tuple(aval.shape), aval.dtype, terms)
 
     def columns(self, index: int) -> Any:
@@ -58,8 +58,8 @@ def add(tangents: Sequence[Tangent], aval: Any) -> Tangent:
     for t in tangents:
         for k, terms in t.terms.items():
             together[k] = together.get(k, ()) + terms
-    merged = {k: merge(terms) for k, terms in together.items()}
-    return Tangent(tuple(aval.shape), aval.dtype, {k: ts for k, ts in merged.items() if ts})
+    sums = {k: merged(terms) for k, terms in together.items()}
+    return Tangent(tuple(aval.shape), aval.dtype, {k: ts for k, ts in sums.items() if ts})
 
 
 def join(

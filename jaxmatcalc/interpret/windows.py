@@ -16,10 +16,11 @@ import numpy as np
 from jax import lax
 
 from jaxmatcalc import _jax
-from jaxmatcalc.interpret.along import Axes, Selection, along, moved
+from jaxmatcalc.interpret.along import Axes, along, moved
 from jaxmatcalc.interpret.memory import remembered
 from jaxmatcalc.interpret.movement import Shape
 from jaxmatcalc.interpret.parts import part
+from jaxmatcalc.interpret.selected import Selection
 from jaxmatcalc.interpret.tangent import Tangent
 from jaxmatcalc.interpret.value import Known
 
@@ -67,7 +68,6 @@ class _Pool:
     def __init__(self, eqn: Any, primal: Known, axes: Sequence[int], dtype: Any):
         array, better = primal.value(), eqn.params["select_prim"]
         worst = -np.inf if better.name == "ge" else np.inf
-        self.dtype = dtype
         self.plane = tuple(array.shape[a] for a in axes)
         self.size = math.prod(self.plane)
         rest = [a for a in range(array.ndim) if a not in axes]
@@ -88,10 +88,10 @@ class _Pool:
         found = jnp.transpose(found, [*rest, *axes])
         self.windows = found.shape[len(rest) :]
         self.place = found.reshape(*self.batch, -1) - 1
-        self.selection = Selection(self._matrix)
+        self.selection = Selection(self._index, dtype)
 
-    def _matrix(self, transposed: bool) -> Any:
-        return (self.place[..., None] == jnp.arange(self.size)).astype(self.dtype)
+    def _index(self, transposed: bool) -> Any:
+        return jnp.where(self.place >= 0, self.place, self.size)
 
     def gather(self, x: Any) -> Any:
         """The entries at the maxima, from (batch, plane) to (batch, windows)."""

@@ -131,6 +131,42 @@ def test_batches(close):
     close(jax.jit(laplacian(jax.vmap(network)))(points), expected.sum(-1))
 
 
+def rosenbrock(x):
+    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def squares(x):
+    """Indices of which some repeat."""
+    return jnp.arange(x.size) ** 2 % x.size
+
+
+SELECTIONS = {
+    "a slice": lambda x: jnp.sum(x[1:] ** 3),
+    "two slices": rosenbrock,
+    "of matrices": lambda x: jnp.sum(x.reshape(-1, 4)[1:, :-1] ** 2 * x.reshape(-1, 4)[:-1, 1:]),
+    "strides": lambda x: jnp.sum((x[::2] * x[1::2] - x[: x.size // 2]) ** 3),
+    "repeated indices": lambda x: jnp.sum(jnp.exp(x[squares(x)] * x)),
+    "indices beyond": lambda x: jnp.sum(x.at[squares(x) + 3].get(mode="fill", fill_value=2) ** 3),
+    "of selections": lambda x: jnp.sum(x[1:][::3][::-1] ** 2 * x[squares(x)][: x.size // 3]),
+    "around": lambda x: jnp.sum((jnp.roll(x, 1) - 2 * x + jnp.roll(x, -1)) ** 4),
+}
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_selections_take_no_matrix(name, close):
+    """Slices and gathers: the right values, in memory that grows with the argument only."""
+    f = SELECTIONS[name]
+    both = jax.jit(jax.vmap(lambda y: (hessian_diagonal(f)(y), laplacian(f)(y))))
+    points = jnp.asarray(rng.uniform(0.3, 1.2, size=(2, 288)), float)
+    expected = np.stack([reference(f, y) for y in points])
+    close(both(points), (expected, expected.sum(-1)))
+    n = 4096
+    large = jax.ShapeDtypeStruct((1, n), points.dtype)
+    memory = both.lower(large).compile().memory_analysis()
+    assert memory is not None
+    assert memory.temp_size_in_bytes <= 64 * n * points.dtype.itemsize  # and not n²
+
+
 def test_derivatives_of_the_laplacian(close):
     """Of order three in the argument, and in parameters that the function closes over."""
     slogdet = lambda X: jnp.linalg.slogdet(X)[1]  # noqa: E731
