@@ -38,12 +38,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="default: mixed, a gradient in its variable's shape and a Jacobian one row a result",
     )
     command.add_argument("--format", choices=FORMATS, default="unicode", help="default: unicode")
+    command.add_argument(
+        "--shapes", action="store_true", help="print the factors of each formula with their shapes"
+    )
     command.set_defaults(run=run, command=command)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain, print, and return 0."""
     command, text = arguments.command, arguments.formula
+    if arguments.shapes and arguments.format != "unicode":
+        command.error(f"--shapes needs --format unicode; got {arguments.format}")
     try:
         found = subject.read(arguments, text, command.error)
     except FormulaError as mistake:
@@ -61,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             names=tuple(found.shapes),
             layout=arguments.layout,
         )
-        shown = explanation.to(arguments.format)
+        shown = explanation.text(shapes=True) if arguments.shapes else None
+        shown = shown or explanation.to(arguments.format)
     print(json.dumps(shown, indent=1, ensure_ascii=False) if arguments.format == "json" else shown)
     return 0

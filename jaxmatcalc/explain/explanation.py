@@ -10,6 +10,7 @@ from jaxmatcalc import _checks
 from jaxmatcalc.explain import matrices as mx
 from jaxmatcalc.explain.arguments import Arguments
 from jaxmatcalc.explain.captions import legend, shown_shape
+from jaxmatcalc.explain.fitting import JOINED, JOINT, fitting
 from jaxmatcalc.explain.formula import Formula
 from jaxmatcalc.explain.measure import Cost, cost, operator
 
@@ -162,7 +163,23 @@ class Explanation:
             "cost": self.cost._asdict(),
         }
 
-    def __str__(self) -> str:
+    def text(self, shapes: bool = False) -> str:
+        r"""The explanation in Unicode.
+
+        Args:
+            shapes: whether the factors of each formula stand below it with their shapes.
+
+        Returns:
+            Lines for a terminal; ``str`` gives the same without the shapes of factors.
+
+        Example:
+            >>> import jax.numpy as jnp, jaxmatcalc as jmc
+            >>> explanation = jmc.explain(lambda x, A: A @ (x * x), jnp.ones(2), jnp.ones((3, 2)))
+            >>> print("\n".join(explanation.text(shapes=True).splitlines()[3:6]))
+            ∂f/∂xᵀ = 2A·diag(x)  (3, 2)
+                     A     diag(x)
+                     3×2 ─ 2×2
+        """
         width = max(len(f.left) for f in self.formulas)
         lines = [f"{f.left:>{width}} = {f.unicode}" for f in self.formulas]
         lengths = [len(line) for line in lines]
@@ -171,14 +188,24 @@ class Explanation:
             f"{line:<{column}}  {shown_shape(f.shape)}"
             for line, f in zip(lines, self.formulas, strict=True)
         ]
-        shapes = ", ".join(f"{s.name} {shown_shape(s.full)}" for s in self._arguments.symbols)
-        lines += ["", f"where {shapes}"]
+        factors = [fitting(f) if shapes else [] for f in self.formulas]
+        lines = [
+            row
+            for line, below in zip(lines, factors, strict=True)
+            for row in (line, *(" " * (width + 3) + text for text in below))
+        ]
+        arguments = ", ".join(f"{s.name} {shown_shape(s.full)}" for s in self._arguments.symbols)
+        lines += ["", f"where {arguments}"]
         lines += legend(self.formulas, self._arguments.symbols)
+        lines += [JOINED] if any(JOINT in text for below in factors for text in below) else []
         lines += [f"without a matrix form: {', '.join(self.fallbacks)}"] if self.fallbacks else []
         return "\n".join([*lines, self.check])
 
+    def __str__(self) -> str:
+        return self.text()
+
     def __repr__(self) -> str:
-        return str(self)
+        return self.text()
 
 
 def _calls(x: mx.Node) -> list[str]:

@@ -57,6 +57,12 @@ def test_unicode_shows_formulas_shapes_and_the_check(capsys):
     assert "checked: value, gradient and hessian" in text
 
 
+def test_shapes_of_the_factors(capsys):
+    text = printed(capsys, "norm2(A*x - y)^2", "--shapes")
+    assert re.search(r"∂f/∂x = 2Aᵀ\(Ax − y\) .*\n +Aᵀ +\(Ax − y\)\n +4×3 ─ 3×1\n", text)
+    assert "─ joins the columns on its left to the rows on its right\n" in text
+
+
 def test_declared_symmetry_shortens_the_formula(capsys):
     assert re.search(r"∂f/∂x = Ax ", printed(capsys, "0.5*x'*A*x", "--wrt", "x", "--sym", "A"))
     text = printed(capsys, "logdet(X) + tr(S*X)", "--spd", "X,S", "--shape", "X=2x2")
@@ -145,6 +151,7 @@ def test_function_that_cannot_be_explained(words, sentence, module, capsys):
         (["x'*x", "--shape", "x=three"], "needs sizes as in X=3x4; got 'x=three'", 1),
         (["sum(log(-x.^2))"], "found no arrays of these shapes where the value and its", 1),
         (["x'*x", "--format", "word"], "invalid choice: 'word'", 1),
+        (["x'*x", "--shapes", "--format", "latex"], "--shapes needs --format unicode; got", 1),
         (["x'*x", "--layout", "both"], "invalid choice: 'both'", 1),
     ],
 )
@@ -170,6 +177,6 @@ def test_help_is_readable(capsys):
         main(["explain", "--help"])
     text = capsys.readouterr().out
     assert stop.value.code == 0
-    for option in ("--wrt", "--sym", "--spd", "--shape", "--layout", "--format"):
+    for option in ("--wrt", "--sym", "--spd", "--shape", "--layout", "--format", "--shapes"):
         assert option in text
     assert max(map(len, text.splitlines())) <= 80

@@ -125,6 +125,15 @@ def test_the_catalogue_is_typeset(printed: Any, typeset: Any) -> None:
         typeset(made.latex)
 
 
+def test_the_text_says_what_was_checked(printed: Any, readable: Any) -> None:
+    read = 0
+    for name, (made, _) in printed.items():
+        entry = identities.get(name)
+        values = zip((a.name for a in entry.sample), arrays(entry), strict=True)
+        read += readable(made, dict(values))
+    assert read >= 0.8 * len(printed)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import jaxmatcalc as jmc
 from jaxmatcalc.explain.arguments import arguments
 from jaxmatcalc.explain.derivatives import Formulas
+from jaxmatcalc.explain.fitting import fitting
 from jaxmatcalc.explain.unicode import Unicode
 
 
@@ -90,11 +92,81 @@ def test_shapes_of_the_factors_fit(nine: Any) -> None:
     assert shapes[:4] == (("B", (3, 3)), ("X", (3, 2)), ("C", (2, 4)), ("A", (4, 2)))
 
 
+def test_factors_stand_below_a_formula_above_their_shapes(nine: Any) -> None:
+    found = nine["tr(A*X'*B*X*C)"]
+    lines = found.text(shapes=True).splitlines()
+    start = next(k for k, line in enumerate(lines) if "∂f/∂X = " in line)
+    column = lines[start].index(" = ") + 3
+    assert [line[column:] for line in lines[start + 1 : start + 5]] == [
+        "B     X     C     A",
+        "3×3 ─ 3×2 ─ 2×4 ─ 4×2",
+        "Bᵀ    X     Aᵀ    Cᵀ",
+        "3×3 ─ 3×2 ─ 2×4 ─ 4×2",
+    ]
+    assert "(CA)ᵀ ⊗ B\n" in found.text(shapes=True) and "2×2   ⊗ 3×3\n" in found.text(shapes=True)
+    without = [line for line in lines if "─" not in line]
+    assert "─" not in str(found) and set(str(found).splitlines()) < set(without)
+
+
+@pytest.mark.parametrize("text", NINE)
+def test_what_is_joined_fits(text: str, nine: Any) -> None:
+    for line in nine[text].text(shapes=True).splitlines():
+        if re.fullmatch(r" +(\d+×\d+|scalar|[ ─])+", line):
+            sizes = re.findall(r"(\d+)×(\d+)", line)
+            assert all(left[1] == right[0] for left, right in itertools.pairwise(sizes))
+            assert line.count("─") == max(len(sizes) - 1, 0)
+
+
+def test_a_part_with_a_name_is_opened_once(nine: Any) -> None:
+    hessian = nine["sum(log(exp(-y.*(X*w)) + vector(1)))"].hessian
+    assert fitting(hessian) == [
+        "Xᵀ    diag((𝟏 − u) ∘ u ∘ y∘²)   X",
+        "3×2 ─ 2×2                     ─ 2×3",
+        "(𝟏 − u) ∘ u   ∘ y∘²",
+        "2×1     ∘ 2×1 ∘ 2×1",
+        "y   ∘ Xw",
+        "2×1 ∘ 2×1",
+        "X     w",
+        "2×3 ─ 3×1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("f", "sizes", "lines"),
+    [
+        # a number joins nothing
+        (
+            lambda x, A: (x @ x) ** 2 * (A @ x), [(3,), (2, 3)],
+            ["(xᵀx)²   A     x", "scalar   2×3 ─ 3×1", "xᵀ    x", "1×3 ─ 3×1"],
+        ),
+        # a triangle is one factor
+        (lambda x, A: jnp.tril(A) @ x, [(2,), (2, 2)], ["tril(A)   x", "2×2     ─ 2×1"]),
+        # letters say what is joined
+        (
+            lambda v, T: jnp.einsum("ijk,k->ij", T, v), [(3,), (2, 4, 3)],
+            ["v[k]   T[i,j,k]", "3      2×4×3"],
+        ),
+        (lambda x: 2 * jnp.sin(x), [(3,)], []),
+    ],
+)  # fmt: skip
+def test_lines_of_factors(f: Any, sizes: Any, lines: list[str]) -> None:
+    found = jmc.explain(f, *(shape(*s) for s in sizes))
+    assert fitting(found.value) == lines
+
+
 @pytest.mark.parametrize("text", NINE)
 def test_the_latex_is_typeset(text: str, nine: Any, typeset: Any) -> None:
     assert nine[text].latex.isascii()
     typeset(nine[text].latex)
     assert nine[text]._repr_latex_() == rf"$\displaystyle {nine[text].latex}$"
+
+
+@pytest.mark.parametrize("text", NINE)
+def test_the_text_says_what_was_checked(text: str, nine: Any, readable: Any) -> None:
+    found = nine[text]
+    samples = found._arguments.sample(1)
+    values = dict(zip((s.name for s in found._arguments.symbols), samples, strict=True))
+    assert all(readable(formula, values) for formula in found.formulas)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +289,6 @@ def test_a_determinant_of_order_two_of_an_expression():
 def test_python_of_a_square_root_has_a_derivative():
     """The one of `jax.scipy.linalg` has none."""
     S = jnp.array([[3.0, 1.0], [1.0, 2.0]])
-    explained = jmc.explain(lambda X: jnp.trace(jmc.sqrtm(X) @ S), S)
+    explained = jmc.explain(lambda X, v: jmc.sqrtm(X) @ v, S, jnp.ones(2), wrt="v")
     assert explained.checked
-    assert "jaxmatcalc.sqrtm" in explained.gradient.python
+    assert "jaxmatcalc.sqrtm" in explained.jacobian.python
