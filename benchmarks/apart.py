@@ -29,7 +29,7 @@ METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 PRELOADED = ["benchmarks.peers.preloaded"]
 
 START = 180.0  # seconds in which a process starts, compiles where it does, and answers once
-LONGEST = 10.0  # that the first call of a peer may take: one that is slower is not timed
+LONGEST = 5.0  # that the first call of a peer may take: one that is slower is not timed
 PATIENCE = 60.0  # and in which it answers again, beyond what it is expected to take
 
 

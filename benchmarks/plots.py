@@ -111,7 +111,7 @@ def shown(results: Results, dtype: str, kind: str) -> Record:
 
 
 def _ratio(record: Record) -> Record:
-    peer = report.fastest_peer(record)
+    peer = report.rival(record)
     theirs, ours = (record["contenders"][name]["run"] for name in (peer, OURS))
     return {
         "name": record["name"],
@@ -184,7 +184,7 @@ def draw_ratios(data: Record) -> Any:
         box = left / COLUMN / len(columns), 1 - (ABOVE + tall) / height
         axes = figure.add_axes((*box, wide / COLUMN / len(columns), tall / height))
         _draw_column(axes, column, low / 1.2, high, (COLUMN * place + MARGIN - left) / wide)
-    _titles(figure, "How many times faster than JAX, or than its fastest peer", data["conditions"])
+    _titles(figure, "How many times faster than JAX, or than the peer to beat", data["conditions"])
     _key(figure)
     return figure
 
