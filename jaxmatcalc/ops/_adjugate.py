@@ -58,10 +58,14 @@ def determinant_and_adjugate(
 @determinant_and_adjugate.defjvp
 def _both_jvp(implementation: str | None, primals: Any, tangents: Any) -> Any:
     (X,), (dX,) = primals, tangents
+    n = X.shape[-1]
     lift = _leaves(implementation).lift(lax.stop_gradient(X))
     value, adjugate = determinant_and_adjugate(implementation, X)
-    change = jax.jvp(lambda X: _lifted(X, lift), primals, tangents)[1]
-    return (value, adjugate), (trace_of_product(adjugate, dX), change)
+    change = jax.jvp(lambda Z: _lifted(Z, lift), (X / lift.unit,), (dX,))[1]
+    # unitⁿ⁻¹ · (dX / unit), as one factor: backwards the two are not neighbours, and unitⁿ⁻¹ alone
+    # takes what lies between them out of range.
+    dadjugate = _times_power(change, lift.unit, n - 2)
+    return (value, adjugate), (trace_of_product(adjugate, dX), dadjugate)
 
 
 class _Leaves(NamedTuple):
@@ -85,30 +89,41 @@ def _values(implementation: str | None, X: jax.Array) -> tuple[jax.Array, jax.Ar
     for matrices that have no inverse to rounding. Derivatives of the adjugate are differences of
     products of inverses, which cancel, and need it sooner.
     """
+    n = X.shape[-1]
     pivots, Y = _lu.pivots_inverse(X, implementation)
     regular = _norm(X) * _norm(Y) * jnp.finfo(X.dtype).eps < 0.25
 
     def as_it_is(_: jax.Array) -> jax.Array:
-        unit, scales = _units(pivots)
-        determinant = jnp.prod(pivots / unit[..., None], axis=-1)[..., None, None]
-        return determinant * (Y * unit[..., None, None]) * scales[0] * scales[1]
+        unit = _unit(pivots)
+        determinant = jnp.prod(pivots / unit[..., 0], axis=-1)[..., None, None]
+        return _times_power(determinant * (Y * unit), unit, n - 1)
 
     def lifted(X: jax.Array) -> jax.Array:
-        return _lifted(X, _lift(implementation, X))
+        lift = _lift(implementation, X)
+        return _times_power(_lifted(X / lift.unit, lift), lift.unit, n - 1)
 
     return _lu.product(pivots), lax.cond(jnp.all(regular), as_it_is, lifted, X)
 
 
 def _lifted(X: jax.Array, lift: _Lift) -> jax.Array:
-    """adj(X), by the formula above."""
-    Z = X / lift.unit + matmul(lift.W, lift.Vh)
+    """adj(X), by the formula above, of X in the unit of the lift."""
+    Z = X + matmul(lift.W, lift.Vh)
     Y = _inverse(Z, lift.inverse)
-    K = jnp.eye(_LIFTED, dtype=X.dtype) - matmul(matmul(lift.Vh, Y), lift.W)
+    K = jnp.eye(_LIFTED, dtype=Z.dtype) - matmul(matmul(lift.Vh, Y), lift.W)
     adj_K = _cofactors(K)
     det_K = _first_row_times(K, adj_K)[..., None, None]
     det_Z = _determinant(Z, lift.determinant, lift.inverse)[..., None, None]
     correction = matmul(matmul(matmul(Y, lift.W), adj_K), matmul(lift.Vh, Y))
-    return det_Z * (det_K * Y + correction) * lift.scales[0] * lift.scales[1]
+    return det_Z * (det_K * Y + correction)
+
+
+def _times_power(value: jax.Array, unit: jax.Array, exponent: int) -> jax.Array:
+    """value · unit^exponent for a power of two, in two factors so that each is within range."""
+    largest = 2.0 ** (jnp.finfo(unit.dtype).maxexp - 1)
+    half = exponent // 2
+    for part in (half, exponent - half):
+        value = value * jnp.clip(unit**part, 1 / largest, largest)
+    return value
 
 
 def _cofactors(X: jax.Array) -> jax.Array:
@@ -160,17 +175,13 @@ def _first_row_times(X: jax.Array, adj_X: jax.Array) -> jax.Array:
 
 
 class _Lift(NamedTuple):
-    """A lifted matrix Z = X / unit + W Vh: of determinant near 1 in size, far from singular.
-
-    ``scales`` are two factors whose product is unitⁿ⁻¹, each within range.
-    """
+    """A lifted matrix Z = X / unit + W Vh: of determinant near 1 in size, far from singular."""
 
     unit: jax.Array
     W: jax.Array
     Vh: jax.Array
     inverse: jax.Array
     determinant: jax.Array
-    scales: tuple[jax.Array, jax.Array]
 
 
 def _lift(implementation: str | None, X: jax.Array) -> _Lift:
@@ -194,25 +205,16 @@ def _lift(implementation: str | None, X: jax.Array) -> _Lift:
         return W, Vh, pivots, Y, alive.astype(X.dtype)
 
     W, Vh, pivots, Y, alive = lax.cond(jnp.all(regular), as_it_is, lifted, X)
-    unit, scales = _units(pivots)
-    wide = unit[..., None, None]
-    determinant = alive * jnp.prod(pivots / unit[..., None], axis=-1)
-    return _Lift(wide, W / wide, Vh, Y * wide, determinant, scales)
+    unit = _unit(pivots)
+    determinant = alive * jnp.prod(pivots / unit[..., 0], axis=-1)
+    return _Lift(unit, W / unit, Vh, Y * unit, determinant)
 
 
-def _units(pivots: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """A power of two near the mean size of n pivots, and two factors of its power n - 1."""
-    n = pivots.shape[-1]
+def _unit(pivots: jax.Array) -> jax.Array:
+    """A real power of two near the mean size of pivots (..., n), in the shape (..., 1, 1)."""
     logarithm = jnp.mean(jnp.log2(jnp.abs(pivots)), axis=-1)
     exponent = jnp.round(jnp.where(jnp.isfinite(logarithm), logarithm, 0))
-    limit = jnp.finfo(pivots.dtype).maxexp - 1
-    half = (n - 1) // 2
-
-    def power(exponents: int) -> jax.Array:
-        size = jnp.exp2(jnp.clip(exponent * exponents, -limit, limit))
-        return size.astype(pivots.dtype)[..., None, None]
-
-    return jnp.exp2(exponent).astype(pivots.dtype), (power(half), power(n - 1 - half))
+    return jnp.exp2(exponent)[..., None, None]
 
 
 def _smallest_directions(
