@@ -13,12 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import compiled, plots, report, targets
+from benchmarks import comparing, compiled, plots, report, targets
 from benchmarks.cases import CASES, Case
-from benchmarks.contenders import BASELINE, TASKS, Contender, entered
+from benchmarks.contenders import BASELINE, OURS, TASKS, Contender, entered
 from benchmarks.environment import NoSuchPlatform, bandwidth, choose, environment
 from benchmarks.measure import FULL, QUICK, Record, WrongAnswer, absent, measure
 from benchmarks.results import COMMITTED, UnusableResults, load, resume
+from benchmarks.text import multiple
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -167,13 +168,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def line(record: Record) -> str:
     """What is said of a case when it is measured."""
-    if report.OURS not in record["contenders"]:
-        return f"{record['name']:<24} without {report.OURS}"
+    if OURS not in record["contenders"]:
+        return f"{record['name']:<24} without {OURS}"
     ratio, compile_ratio = report.ratios(record)
-    return (
-        f"{record['name']:<24} {report.multiple(ratio):>8}   "
-        f"compile {report.multiple(compile_ratio)}"
-    )
+    return f"{record['name']:<24} {multiple(ratio):>8}   compile {multiple(compile_ratio)}"
 
 
 def contenders(case: Case, patterns: Sequence[str] | None) -> dict[str, Contender]:
@@ -234,7 +232,7 @@ def print_report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Print the table of changes."""
-    print(report.compare(load(arguments.old), load(arguments.new)))
+    print(comparing.compare(load(arguments.old), load(arguments.new)))
     return 0
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import peers
 from benchmarks.memory import device_peak, peak, record
 
 # From a server that has imported everything and started nothing, a process comes in no time. Where
@@ -171,7 +172,7 @@ class Peer:
         module = importlib.import_module(f"benchmarks.peers.{framework}")
         self._frame: Frame = module.Framework(platform)
         self._inputs = [self._frame.enter(array) for array in arrays]
-        self._call = module.TASKS[task](getattr(module, function))
+        self._call = module.TASKS[task](peers.function(framework, function))
 
     def ready(self) -> None:
         """There is an answer to this when everything is imported."""
@@ -217,8 +218,6 @@ class OneCall:
 
         from benchmarks.contenders import TASKS
 
-        # The parent holds most of a GPU's memory; here no more is taken than is needed.
-        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         jax.config.update("jax_platforms", platforms)
         jax.config.update("jax_enable_x64", x64)
         contender = TASKS[task][name]

@@ -1,4 +1,4 @@
-"""The contenders of each task: how plain JAX does it, and how jaxmatcalc does."""
+"""The contenders of each task, by name: plain JAX, jaxmatcalc, and the peers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 import jaxmatcalc as jmc
 from benchmarks import functions as fun
-from benchmarks import peers
+from benchmarks import peers, ways
 from benchmarks.peers import asdex, folx, lineax, pykronecker, sparsejac
 
 Function = Callable[..., Any]
@@ -60,137 +60,6 @@ def entered(task: str, function: Function) -> dict[str, Contender]:
         for name, contender in TASKS[task].items()
         if contender.functions is None or function.__name__ in contender.functions
     }
-
-
-def dense_newton(f: Function, hessian: Function = jax.hessian) -> Function:
-    """The Newton direction by the dense Hessian."""
-
-    def direction(x: jax.Array, *data: jax.Array) -> jax.Array:
-        matrix = hessian(f)(x, *data).reshape(x.size, x.size)
-        return -jnp.linalg.solve(matrix, jax.grad(f)(x, *data).ravel()).reshape(x.shape)
-
-    return direction
-
-
-def forward_over_reverse(f: Function) -> Function:
-    """Hessian times the gradient, a product of the kind that conjugate gradients take."""
-
-    def product(x: jax.Array, *data: jax.Array) -> jax.Array:
-        gradient = lambda x: jax.grad(f)(x, *data)  # noqa: E731
-        return jax.jvp(gradient, (x,), (gradient(x),))[1]
-
-    return product
-
-
-def along(x: jax.Array, count: int) -> jax.Array:
-    """Directions at x, the same in every run."""
-    return jnp.sin(jnp.arange(1.0, count * x.size + 1, dtype=x.dtype)).reshape(count, *x.shape)
-
-
-def one_product(f: Function) -> Function:
-    """One product by forward over reverse."""
-    return lambda x, *data: jax.jvp(
-        lambda x: jax.grad(f)(x, *data), (x,), (along(x, 1)[0],)
-    )[1]  # fmt: skip
-
-
-def many_products(f: Function) -> Function:
-    """The same along 64 directions, one after the other."""
-
-    def products(x: jax.Array, *data: jax.Array) -> jax.Array:
-        gradient = lambda x: jax.grad(f)(x, *data)  # noqa: E731
-        return jax.lax.map(lambda v: jax.jvp(gradient, (x,), (v,))[1], along(x, 64))
-
-    return products
-
-
-def operator_product(f: Function) -> Function:
-    """The same product through the Hessian operator."""
-
-    def product(x: jax.Array, *data: jax.Array) -> jax.Array:
-        _, gradient, H = jmc.value_grad_hessian_operator(f)(x, *data)
-        return H @ gradient
-
-    return product
-
-
-def reverse_twice(f: Function) -> Function:
-    """The dense Hessian by two reverse passes."""
-    return jax.jacrev(jax.jacrev(f))
-
-
-def linearised(f: Function) -> Function:
-    """The dense Hessian by the gradient's linear part, once a column."""
-
-    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
-        _, push = jax.linearize(lambda x: jax.grad(f)(x, *data), x)
-        columns = jax.vmap(push, out_axes=-1)(jnp.eye(x.size, dtype=x.dtype).reshape(-1, *x.shape))
-        return columns.reshape(*x.shape, *x.shape)
-
-    return hessian
-
-
-def column_by_column(f: Function) -> Function:
-    """The same, one column after the other, in the memory of one."""
-
-    def hessian(x: jax.Array, *data: jax.Array) -> jax.Array:
-        _, push = jax.linearize(lambda x: jax.grad(f)(x, *data), x)
-        columns = jax.lax.map(push, jnp.eye(x.size, dtype=x.dtype).reshape(-1, *x.shape))
-        return jnp.moveaxis(columns, 0, -1).reshape(*x.shape, *x.shape)
-
-    return hessian
-
-
-def formed(f: Function) -> Function:
-    """The Hessian as an operator, and its array from that."""
-    return lambda *args: jmc.hessian_operator(f)(*args).to_dense()
-
-
-def recovered_gradient(f: Function, symmetric: bool = False) -> Function:
-    """The gradient as minus the Hessian times the Newton direction, which checks the direction."""
-
-    def recovered(x: jax.Array, *data: jax.Array) -> jax.Array:
-        H = jmc.hessian_operator(f)(x, *data)
-        return -(H @ jmc.newton_direction(f, symmetric=symmetric)(x, *data))
-
-    return recovered
-
-
-def dense_diagonal(f: Function) -> Function:
-    """The diagonal of the dense Hessian."""
-
-    def diagonal(x: jax.Array, *data: jax.Array) -> jax.Array:
-        return jnp.diagonal(jax.hessian(f)(x, *data).reshape(x.size, x.size)).reshape(x.shape)
-
-    return diagonal
-
-
-def over_batch(f: Function) -> Function:
-    """Mapped over the leading axis of the first argument."""
-    return lambda x, *data: jax.vmap(lambda x: f(x, *data))(x)
-
-
-def dense_laplacian(f: Function) -> Function:
-    """The trace of the dense Hessian."""
-    return over_batch(lambda x, *data: jnp.sum(dense_diagonal(f)(x, *data)))
-
-
-def matrix_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
-    """The Hessian as a matrix, and the gradient as a vector."""
-    size = args[0].size
-    matrix = jax.jit(jax.hessian(f))(*args).reshape(size, size)
-    return matrix, jax.jit(jax.grad(f))(*args).ravel()
-
-
-def operator_and_gradient(f: Function, *args: jax.Array) -> tuple[Any, ...]:
-    """The Hessian as an operator, and the gradient as a vector."""
-    _, gradient, H = jax.jit(jmc.value_grad_hessian_operator(f))(*args)
-    return H, gradient.ravel()
-
-
-def gradient(f: Function) -> Function:
-    """Value and gradient in every argument."""
-    return lambda *args: jax.value_and_grad(f, tuple(range(len(args))))(*args)
 
 
 def _kronecker_sum(A: jax.Array, B: jax.Array, s: jax.Array) -> jmc.LinearOperator:
@@ -254,11 +123,11 @@ SPELLINGS: dict[Function, Function] = {
 
 HESSIANS = {
     BASELINE: Contender(jax.hessian),
-    "jax, reverse twice": Contender(reverse_twice),
-    "jax, linearised": Contender(linearised),
-    "jax, column by column": Contender(column_by_column),
+    "jax, reverse twice": Contender(ways.reverse_twice),
+    "jax, linearised": Contender(ways.linearised),
+    "jax, column by column": Contender(ways.column_by_column),
     **frameworks("hessian"),
-    "jaxmatcalc, operator": Contender(formed),
+    "jaxmatcalc, operator": Contender(ways.formed),
     OURS: Contender(jmc.hessian),
 }
 
@@ -281,14 +150,14 @@ TASKS: dict[str, dict[str, Contender]] = {
         "jaxmatcalc": Contender(lambda f: jmc.batched(jmc.hessian(f))),
     },
     "diagonal": {
-        BASELINE: Contender(dense_diagonal),
+        BASELINE: Contender(ways.dense_diagonal),
         **frameworks("diagonal"),
         "jaxmatcalc": Contender(jmc.hessian_diagonal),
     },
     "laplacian": {
-        BASELINE: Contender(dense_laplacian),
+        BASELINE: Contender(ways.dense_laplacian),
         "folx": Contender(folx.laplacian, needs="folx"),
-        "jaxmatcalc": Contender(lambda f: over_batch(jmc.laplacian(f))),
+        "jaxmatcalc": Contender(lambda f: ways.over_batch(jmc.laplacian(f))),
     },
     "value": {
         BASELINE: Contender(lambda f: lambda *args: f(*args)),
@@ -300,55 +169,61 @@ TASKS: dict[str, dict[str, Contender]] = {
         "jaxmatcalc": Contender(lambda f: lambda *args: SPELLINGS[f](*args)),
     },
     "gradient": {
-        BASELINE: Contender(gradient),
+        BASELINE: Contender(ways.gradient),
         **frameworks("gradient"),
         "linear_operator": elsewhere("linear_operator", "gradient"),
         "pykronecker": Contender(
             pykronecker.gradient, needs="pykronecker", functions=pykronecker.SPELLINGS
         ),
-        "jaxmatcalc": Contender(lambda f: gradient(SPELLINGS[f])),
+        "jaxmatcalc": Contender(lambda f: ways.gradient(SPELLINGS[f])),
     },
     "newton": {
-        BASELINE: Contender(dense_newton),
+        BASELINE: Contender(ways.dense_newton),
         **frameworks("newton"),
         "lineax": Contender(lineax.newton, needs="lineax"),
-        "jaxmatcalc, dense": Contender(lambda f: dense_newton(f, jmc.hessian)),
+        "jaxmatcalc, dense": Contender(lambda f: ways.dense_newton(f, jmc.hessian)),
         # among symmetric matrices, as the demonstration takes it
         "jaxmatcalc": Contender(lambda f: jmc.newton_direction(f, symmetric=True)),
     },
     "newton-in-gradients": {
         BASELINE: Contender(jax.grad),
-        "jaxmatcalc": Contender(recovered_gradient),
+        "jaxmatcalc": Contender(ways.recovered_gradient),
     },
     "symmetric-newton-in-gradients": {
         BASELINE: Contender(jax.grad),
-        "jaxmatcalc": Contender(lambda f: recovered_gradient(f, symmetric=True)),
+        "jaxmatcalc": Contender(lambda f: ways.recovered_gradient(f, symmetric=True)),
     },
     "hvp": {
-        BASELINE: Contender(one_product),
+        BASELINE: Contender(ways.one_product),
         **frameworks("hvp"),
-        "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f)(x, *d, along(x, 1)[0])),
+        "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f)(x, *d, ways.along(x, 1)[0])),
     },
     "hvps": {
-        BASELINE: Contender(many_products),
+        BASELINE: Contender(ways.many_products),
         **frameworks("hvps"),
-        "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f, many=True)(x, *d, along(x, 64))),
+        "jaxmatcalc": Contender(
+            lambda f: lambda x, *d: jmc.hvp(f, many=True)(x, *d, ways.along(x, 64))
+        ),
     },
     "operator-hvp": {
-        BASELINE: Contender(forward_over_reverse),
-        "jaxmatcalc": Contender(operator_product),
+        BASELINE: Contender(ways.forward_over_reverse),
+        "jaxmatcalc": Contender(ways.operator_product),
     },
     "product": {
-        BASELINE: Contender(lambda f: lambda H, v: H @ v, matrix_and_gradient),
-        "jaxmatcalc": Contender(lambda f: lambda H, v: H @ v, operator_and_gradient),
+        BASELINE: Contender(lambda f: lambda H, v: H @ v, ways.matrix_and_gradient),
+        "jaxmatcalc": Contender(lambda f: lambda H, v: H @ v, ways.operator_and_gradient),
     },
     "solve": {
-        BASELINE: Contender(lambda f: lambda H, v: jnp.linalg.solve(H, v), matrix_and_gradient),
+        BASELINE: Contender(
+            lambda f: lambda H, v: jnp.linalg.solve(H, v), ways.matrix_and_gradient
+        ),
         "lineax": Contender(lineax.solve, lineax.gradient_first, needs="lineax"),
-        "jaxmatcalc": Contender(lambda f: lambda H, v: H.solve(v), operator_and_gradient),
+        "jaxmatcalc": Contender(lambda f: lambda H, v: H.solve(v), ways.operator_and_gradient),
     },
     "logdet": {
-        BASELINE: Contender(lambda f: lambda H, v: jnp.linalg.slogdet(H)[1], matrix_and_gradient),
-        "jaxmatcalc": Contender(lambda f: lambda H, v: H.logdet(), operator_and_gradient),
+        BASELINE: Contender(
+            lambda f: lambda H, v: jnp.linalg.slogdet(H)[1], ways.matrix_and_gradient
+        ),
+        "jaxmatcalc": Contender(lambda f: lambda H, v: H.logdet(), ways.operator_and_gradient),
     },
 }

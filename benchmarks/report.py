@@ -8,11 +8,11 @@ from typing import Any
 from benchmarks.contenders import BASELINE, OURS
 from benchmarks.measure import Record
 from benchmarks.results import Results, UnusableResults
+from benchmarks.text import amount, duration, emphasised, markdown, multiple
 
 # Tasks whose figure is set beside the fastest of all, whoever that is
 OPEN = ("forms", "sparse-forms", "large-forms", "laplacian")
 OPENING, CLOSING = "<!-- figures -->", "<!-- /figures -->"
-UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 CURVE = "-curve"
 TITLES = {
     "ratios": "How many times faster than JAX, or the peer to beat, jaxmatcalc is at every case",
@@ -211,63 +211,6 @@ def fastest_peer(record: Record) -> str:
     return min(peers, key=lambda name: record["contenders"][name]["run"]["median"])
 
 
-def compare(old: Results, new: Results) -> str:
-    """What changed between two results.
-
-    A case is slower or faster where its ratio to JAX changed by more than the spread: the quartiles
-    of the two do not overlap. JAX was measured in the same run as jaxmatcalc, so a slower machine
-    does not pass for a slower library; nor do peers count, who may be others in the two.
-    """
-    rows, alone = [], []
-    for record in new.records:
-        before = old.get(record["name"], record["dtype"])
-        if before is None:
-            alone.append(record["name"])
-            continue
-        rows.append(
-            (
-                f"`{record['name']}`",
-                record["dtype"],
-                change(before, record, BASELINE),
-                change(before, record, OURS),
-                " → ".join(ratio_of(r["contenders"].get(OURS)) for r in (before, record)),
-                verdict(before, record),
-            )
-        )
-    if not rows:
-        raise UnusableResults("the two results have no case in common")
-    gone = [r["name"] for r in old.records if new.get(r["name"], r["dtype"]) is None]
-    here, there = new.environment, old.environment
-    differing = [name for name in here if there.get(name) != here[name]]
-    notes = [
-        f"Measured with different {', '.join(differing)}." if differing else "",
-        f"Only in the new results: {', '.join(alone)}." if alone else "",
-        f"Only in the old results: {', '.join(gone)}." if gone else "",
-    ]
-    columns = ("case", "dtype", "JAX", OURS, "ratio", "")
-    return "\n\n".join([markdown(columns, rows), *filter(None, notes)])
-
-
-def change(old: Record, new: Record, name: str) -> str:
-    """The run times of a contender, before and after."""
-    return " → ".join(time_of(record["contenders"].get(name)) for record in (old, new))
-
-
-def ratio_of(contender: Record | None) -> str:
-    """JAX's time over a contender's; a dash where it was not measured."""
-    return multiple(contender["ratio"]["median"]) if contender else "–"
-
-
-def verdict(old: Record, new: Record) -> str:
-    """Whether jaxmatcalc became slower or faster beside JAX."""
-    if not all(OURS in record["contenders"] for record in (old, new)):
-        return ""
-    before, after = (record["contenders"][OURS]["ratio"] for record in (old, new))
-    if after["upper"] < before["lower"]:
-        return "**slower**"
-    return "faster" if after["lower"] > before["upper"] else ""
-
-
 def pictures(results: Results, stem: str) -> dict[tuple[str, str], str]:
     """The files of the pictures of results, by dtype and what is drawn."""
     found = {}
@@ -299,52 +242,3 @@ def into_readme(readme: str, results: Results, stem: str = "cpu") -> str:
         raise UnusableResults(f"the README has no lines {OPENING} and {CLOSING}")
     shown = figures(results, "benchmarks/results", stem)
     return f"{before}{OPENING}\n{shown}\n{CLOSING}{after}"
-
-
-def markdown(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table; all but the first column to the right."""
-    lines = [columns, ("---", *("---:" for _ in columns[1:])), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def duration(seconds: float) -> str:
-    """Three digits and a unit.
-
-    >>> duration(0.0123456), duration(12.3), duration(4.56e-6)
-    ('12.3 ms', '12.3 s', '4.56 µs')
-    """
-    scale, unit = next((u for u in UNITS if seconds >= u[0]), UNITS[-1])
-    return f"{digits(seconds / scale)} {unit}"
-
-
-def multiple(ratio: float | None) -> str:
-    """A ratio with its sign; a dash where there is none."""
-    return "–" if ratio is None else f"{digits(ratio)}×"
-
-
-def digits(value: float) -> str:
-    """A number to three digits, never in powers of ten.
-
-    >>> digits(1234.5), digits(123.4), digits(12.34), digits(1.234), digits(0.1234)
-    ('1,234', '123', '12.3', '1.23', '0.12')
-    """
-    places = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:,.{places}f}"
-
-
-def amount(count: float | None) -> str:
-    """Bytes, to three digits; a dash where they are not known.
-
-    >>> amount(0), amount(6_554_628), amount(2.66e9), amount(None)
-    ('0 B', '6.55 MB', '2.66 GB', '–')
-    """
-    if count is None:
-        return "–"
-    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-    scale, unit = next((u for u in units if count >= u[0]), (1.0, "B"))
-    return f"{digits(count / scale)} {unit}" if scale > 1 else f"{count:.0f} B"
-
-
-def emphasised(text: str, missed: bool) -> str:
-    """Bold, where a figure was missed."""
-    return f"**{text}**" if missed else text

@@ -12,6 +12,7 @@ from autograd.scipy.linalg import solve_triangular
 from benchmarks.apart import Frame
 
 Function = Callable[..., Any]
+WORDS = np
 Array = Any
 
 
@@ -41,7 +42,7 @@ def _newton(f: Function) -> Function:
 
 
 def _along(x: Array, count: int) -> Array:
-    """The directions of `contenders.along`."""
+    """The directions of `ways.along`."""
     return np.sin(np.arange(1, count * x.size + 1, dtype=x.dtype)).reshape(count, *x.shape)
 
 
@@ -78,59 +79,6 @@ TASKS: dict[str, Callable[[Function], Function]] = {
 }
 
 
-def logdet(X: Array) -> Array:
-    return np.linalg.slogdet(X)[1]
-
-
-def positive_logdet(X: Array) -> Array:
-    return np.linalg.slogdet(X)[1]
-
-
-def quadratic_form(x: Array, A: Array) -> Array:
-    return x @ A @ x
-
-
-def factorisation(U: Array, T: Array, V: Array) -> Array:
-    return np.sum((T - U @ V.T) ** 2)
-
-
-def masked_factorisation(U: Array, T: Array, V: Array, M: Array) -> Array:
-    return np.sum(M * (T - U @ V.T) ** 2)
-
-
-def two_sided(X: Array, A: Array, B: Array, C: Array) -> Array:
-    return np.sum((A @ X @ B - C) ** 2)
-
-
-def precision(theta: Array, S: Array) -> Array:
-    penalty = 0.05 * np.sum(theta**2)
-    return -np.linalg.slogdet(theta)[1] + np.trace(S @ theta) + penalty
-
-
-def graphical_lasso(theta: Array, S: Array) -> Array:
-    return -np.linalg.slogdet(theta)[1] + np.trace(S @ theta)
-
-
-def trace_inverse(X: Array, A: Array) -> Array:
-    return np.trace(np.linalg.inv(X) @ A)
-
-
-def logdet_product(X: Array, A: Array) -> Array:
-    return np.linalg.slogdet(A @ X @ A.T)[1]
-
-
-def trace_quadratic(X: Array, A: Array, B: Array) -> Array:
-    return np.trace(X.T @ A @ X @ B)
-
-
-def trace_of_product(A: Array, B: Array) -> Array:
-    return np.trace(A @ B)
-
-
-def inverse_quadratic_form(A: Array, y: Array) -> Array:
-    return y @ np.linalg.solve(A, y) + np.linalg.slogdet(A)[1]
-
-
 def logistic(w: Array, A: Array, y: Array) -> Array:
     return np.sum(np.logaddexp(0, -y * (A @ w)))
 
@@ -152,19 +100,6 @@ def relu_network(W: Array, x: Array, layers: Array) -> Array:
     return _logsumexp(h)[0]
 
 
-def network(x: Array, layers: Array) -> Array:
-    for W in layers:
-        x = np.tanh(W @ x)
-    return np.sum(x**2)
-
-
-def network_loss(W: Array, X: Array, Y: Array, layers: Array) -> Array:
-    H = np.tanh(X @ W)
-    for layer in layers:
-        H = np.tanh(H @ layer)
-    return np.mean((H - Y) ** 2)
-
-
 def attention(X: Array, Q: Array, K: Array, V: Array) -> Array:
     Z = (X @ Q) @ (X @ K).T / Q.shape[1] ** 0.5
     return np.sum((np.exp(Z - _logsumexp(Z)) @ (X @ V)) ** 2)
@@ -177,21 +112,3 @@ def gaussian_process(theta: Array, X: Array, y: Array) -> Array:
     L = np.linalg.cholesky(np.exp(theta[-2] - squared / 2) + noise)
     z = solve_triangular(L, y, lower=True)
     return z @ z / 2 + np.sum(np.log(np.diag(L)))
-
-
-def matrix_normal(X: Array, U: Array, V: Array) -> Array:
-    n, p = X.shape
-    quadratic = np.trace(np.linalg.solve(U, X) @ np.linalg.solve(V, X.T))
-    return (quadratic + p * np.linalg.slogdet(U)[1] + n * np.linalg.slogdet(V)[1]) / 2
-
-
-def kronecker_product(A: Array, B: Array, x: Array) -> Array:
-    return np.sum((np.kron(A, B) @ x) ** 2)
-
-
-def kronecker_solve(A: Array, B: Array, x: Array) -> Array:
-    return np.sum(np.linalg.solve(np.kron(A, B), x) ** 2)
-
-
-def kronecker_logdet(A: Array, B: Array) -> Array:
-    return np.linalg.slogdet(np.kron(A, B))[1]

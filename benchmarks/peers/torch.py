@@ -13,6 +13,7 @@ from torch import Tensor
 from benchmarks.apart import Frame
 
 Function = Callable[..., Any]
+WORDS = torch
 
 
 class Framework(Frame):
@@ -67,7 +68,7 @@ def _newton(f: Function) -> Function:
 
 
 def _along(x: Tensor, count: int) -> Tensor:
-    """The directions of `contenders.along`."""
+    """The directions of `ways.along`."""
     steps = torch.arange(1.0, count * x.numel() + 1, dtype=x.dtype, device=x.device)
     return torch.sin(steps).reshape(count, *x.shape)
 
@@ -118,59 +119,6 @@ TASKS: dict[str, Callable[[Function], Function]] = {
 }
 
 
-def logdet(X: Tensor) -> Tensor:
-    return torch.linalg.slogdet(X)[1]
-
-
-def positive_logdet(X: Tensor) -> Tensor:
-    return torch.linalg.slogdet(X)[1]
-
-
-def quadratic_form(x: Tensor, A: Tensor) -> Tensor:
-    return x @ A @ x
-
-
-def factorisation(U: Tensor, T: Tensor, V: Tensor) -> Tensor:
-    return torch.sum((T - U @ V.T) ** 2)
-
-
-def masked_factorisation(U: Tensor, T: Tensor, V: Tensor, M: Tensor) -> Tensor:
-    return torch.sum(M * (T - U @ V.T) ** 2)
-
-
-def two_sided(X: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    return torch.sum((A @ X @ B - C) ** 2)
-
-
-def precision(theta: Tensor, S: Tensor) -> Tensor:
-    penalty = 0.05 * torch.sum(theta**2)
-    return -torch.linalg.slogdet(theta)[1] + torch.trace(S @ theta) + penalty
-
-
-def graphical_lasso(theta: Tensor, S: Tensor) -> Tensor:
-    return -torch.linalg.slogdet(theta)[1] + torch.trace(S @ theta)
-
-
-def trace_inverse(X: Tensor, A: Tensor) -> Tensor:
-    return torch.trace(torch.linalg.inv(X) @ A)
-
-
-def logdet_product(X: Tensor, A: Tensor) -> Tensor:
-    return torch.linalg.slogdet(A @ X @ A.T)[1]
-
-
-def trace_quadratic(X: Tensor, A: Tensor, B: Tensor) -> Tensor:
-    return torch.trace(X.T @ A @ X @ B)
-
-
-def trace_of_product(A: Tensor, B: Tensor) -> Tensor:
-    return torch.trace(A @ B)
-
-
-def inverse_quadratic_form(A: Tensor, y: Tensor) -> Tensor:
-    return y @ torch.linalg.solve(A, y) + torch.linalg.slogdet(A)[1]
-
-
 def logistic(w: Tensor, A: Tensor, y: Tensor) -> Tensor:
     margins = -y * (A @ w)
     return torch.sum(torch.logaddexp(torch.zeros_like(margins), margins))
@@ -185,19 +133,6 @@ def relu_network(W: Tensor, x: Tensor, layers: Tensor) -> Tensor:
     for layer in layers:
         h = torch.relu(layer @ h)
     return torch.logsumexp(h, 0)
-
-
-def network(x: Tensor, layers: Tensor) -> Tensor:
-    for W in layers:
-        x = torch.tanh(W @ x)
-    return torch.sum(x**2)
-
-
-def network_loss(W: Tensor, X: Tensor, Y: Tensor, layers: Tensor) -> Tensor:
-    H = torch.tanh(X @ W)
-    for layer in layers:
-        H = torch.tanh(H @ layer)
-    return torch.mean((H - Y) ** 2)
 
 
 def attention(X: Tensor, Q: Tensor, K: Tensor, V: Tensor) -> Tensor:
@@ -220,21 +155,3 @@ def grid_process(theta: Tensor, x: Tensor, Y: Tensor) -> Tensor:
     L = torch.linalg.cholesky(torch.kron(K, K) + noise)
     z = torch.linalg.solve_triangular(L, Y.reshape(-1, 1), upper=False)[:, 0]
     return z @ z / 2 + torch.sum(torch.log(torch.diagonal(L)))
-
-
-def matrix_normal(X: Tensor, U: Tensor, V: Tensor) -> Tensor:
-    n, p = X.shape
-    quadratic = torch.trace(torch.linalg.solve(U, X) @ torch.linalg.solve(V, X.T))
-    return (quadratic + p * torch.linalg.slogdet(U)[1] + n * torch.linalg.slogdet(V)[1]) / 2
-
-
-def kronecker_product(A: Tensor, B: Tensor, x: Tensor) -> Tensor:
-    return torch.sum((torch.kron(A, B) @ x) ** 2)
-
-
-def kronecker_solve(A: Tensor, B: Tensor, x: Tensor) -> Tensor:
-    return torch.sum(torch.linalg.solve(torch.kron(A, B), x) ** 2)
-
-
-def kronecker_logdet(A: Tensor, B: Tensor) -> Tensor:
-    return torch.linalg.slogdet(torch.kron(A, B))[1]

@@ -69,19 +69,12 @@ def multiplied_out(value: Tensor) -> Tensor | None:
     """A tensor without brackets in its products, or None if it has none."""
     if not any(isinstance(f.atom, Group) and f.power == 1 for t in value.terms for f in t.factors):
         return None
-    total = Tensor(value.shape)
-    for term in value.terms:
-        operands = [
-            (
-                f.atom.inner
-                if isinstance(f.atom, Group) and f.power == 1
-                else of_atom(f.atom, f.power),
-                f.labels,
-            )
-            for f in term.factors
-        ]
-        total += product(term.out, *operands).scaled(term.scale)
-    return total
+
+    def of_term(term: Term) -> Tensor:
+        factors = ((_opened(f), f.labels) for f in term.factors)
+        return product(term.out, *factors).scaled(term.scale)
+
+    return value.by_terms(of_term)
 
 
 def _opened(f: Factor) -> Tensor:

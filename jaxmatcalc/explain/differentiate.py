@@ -42,6 +42,7 @@ from jaxmatcalc.explain.tensor import (
     labels,
     number,
     of_atom,
+    operands,
     scalar,
 )
 
@@ -82,8 +83,7 @@ class Derivative:
                 scale = number(scale * f.power)
         if not change.terms:
             return Tensor([x.size for x in (*own, *moved)])
-        operands = [(of_atom(g.atom, g.power), g.labels) for g in rest]
-        found = product((*own, *moved), *operands, (change, (*places, *moved)))
+        found = product((*own, *moved), *operands(rest), (change, (*places, *moved)))
         return found.scaled(scale)
 
     def _of_trace(self, f: Factor, term: Term) -> tuple[Tensor, tuple[Label, ...]] | None:

@@ -12,7 +12,7 @@ from jaxmatcalc import _jax
 from jaxmatcalc.explain.algebra import inverse, matmul, matrix_function
 from jaxmatcalc.explain.atoms import Call, Elementwise
 from jaxmatcalc.explain.building import determinant, one_factor, product
-from jaxmatcalc.explain.tensor import Factor, Label, Tensor, Term, of_atom
+from jaxmatcalc.explain.tensor import Factor, Label, Tensor, Term, of_atom, operands
 
 
 class Eigen(Call):
@@ -83,10 +83,7 @@ def product_of_entries(value: Tensor) -> Tensor | None:
 
 def collapsed(value: Tensor) -> Tensor:
     """A tensor with Q f(Λ) Qᵀ = f(X) and Σ f(λ) = tr f(X)."""
-    total = Tensor(value.shape)
-    for term in value.terms:
-        total += _collapsed(term)
-    return total
+    return value.by_terms(_collapsed)
 
 
 def _collapsed(term: Term) -> Tensor:
@@ -102,7 +99,7 @@ def _collapsed(term: Term) -> Tensor:
         if made is None or len(frames) not in (0, 2) or any(f.power != 1 for f in frames):
             continue
         ends: Sequence[Label] = [f.labels[0] for f in frames] or [Label(x.size)] * 2
-        rest = [(of_atom(f.atom, f.power), f.labels) for f in term.factors if f not in own]
+        rest = operands(f for f in term.factors if f not in own)
         return collapsed(product(term.out, *rest, (made, ends)).scaled(term.scale))
     return Tensor(shape, [term])
 

@@ -19,7 +19,7 @@ from jaxmatcalc.explain.eigen import collapsed, decomposed, largest, product_of_
 from jaxmatcalc.explain.selections import selected
 from jaxmatcalc.explain.simplify import opened
 from jaxmatcalc.explain.slopes import SLOPES
-from jaxmatcalc.explain.tensor import Factor, Tensor, Term, labels, of_atom, scalar
+from jaxmatcalc.explain.tensor import Factor, Tensor, Term, labels, operands, scalar
 
 if TYPE_CHECKING:
     from jaxmatcalc.explain.tracing import Reader
@@ -63,16 +63,16 @@ def _collapsed(value: Tensor) -> Tensor:
 
 def _distances(value: Tensor) -> Tensor:
     """A tensor with Σ (X[i,k] − Y[j,k])² multiplied out, which leaves matrices."""
-    total = Tensor(value.shape)
-    for term in value.terms:
+
+    def of_term(term: Term) -> Tensor:
         wide = next((f for f in term.factors if _is_wide_square(f, term)), None)
         if wide is None:
-            total += Tensor(value.shape, [term])
-            continue
-        rest = [(of_atom(f.atom, f.power), f.labels) for f in term.factors if f is not wide]
+            return Tensor(value.shape, [term])
+        rest = operands(f for f in term.factors if f is not wide)
         inner = (wide.atom.parts[0], wide.labels)
-        total += product(term.out, *rest, inner, inner).scaled(term.scale)
-    return total
+        return product(term.out, *rest, inner, inner).scaled(term.scale)
+
+    return value.by_terms(of_term)
 
 
 def _is_wide_square(f: Factor, term: Term) -> bool:

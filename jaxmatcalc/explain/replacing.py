@@ -26,7 +26,7 @@ from jaxmatcalc.explain.building import (
     variable_power,
 )
 from jaxmatcalc.explain.eigen import Eigen, spectral
-from jaxmatcalc.explain.tensor import Number, Tensor, of_atom
+from jaxmatcalc.explain.tensor import Number, Tensor, Term, of_atom
 
 
 def replaced(value: Tensor, symbols: Mapping[str, Symbol]) -> Tensor:
@@ -34,11 +34,11 @@ def replaced(value: Tensor, symbols: Mapping[str, Symbol]) -> Tensor:
     known: dict[str, Tensor] = {}
 
     def tensor(old: Tensor) -> Tensor:
-        total = Tensor(old.shape)
-        for term in old.terms:
-            operands = [(factor(f.atom, f.power), f.labels) for f in term.factors]
-            total += product(term.out, *operands, expand=False).scaled(term.scale)
-        return total
+        return old.by_terms(of_term)
+
+    def of_term(term: Term) -> Tensor:
+        factors = ((factor(f.atom, f.power), f.labels) for f in term.factors)
+        return product(term.out, *factors, expand=False).scaled(term.scale)
 
     def factor(atom: Atom, exponent: Number) -> Tensor:
         if atom.key not in known:

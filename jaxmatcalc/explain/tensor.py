@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,6 +121,10 @@ class Tensor:
     def __add__(self, other: Tensor) -> Tensor:
         return Tensor(self.shape, [*self.terms, *other.terms])
 
+    def by_terms(self, function: Callable[[Term], Tensor]) -> Tensor:
+        """The sum of what a function makes of each term, in its shape."""
+        return sum(map(function, self.terms), Tensor(self.shape))
+
     def permuted(self, axes: Sequence[int]) -> Tensor:
         """The tensor with its axes in another order; an axis left out must be of size 1."""
         terms = [t._replace(out=tuple(t.out[a] for a in axes)) for t in self.terms]
@@ -167,6 +171,11 @@ def of_atom(atom: Atom, power: Number = Fraction(1)) -> Tensor:
     """An atom alone."""
     out = labels(atom.shape)
     return Tensor(atom.shape, [Term(Fraction(1), (Factor(atom, out, power),), out)])
+
+
+def operands(factors: Iterable[Factor]) -> list[tuple[Tensor, tuple[Label, ...]]]:
+    """Factors as tensors with their labels, as a product takes them."""
+    return [(of_atom(f.atom, f.power), f.labels) for f in factors]
 
 
 def identity(n: int) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxmatcalc.explain.algebra import inverse, matmul
 from jaxmatcalc.explain.atoms import Group, Inverse, MatrixFunction
 from jaxmatcalc.explain.building import one_factor, product, times
-from jaxmatcalc.explain.tensor import Factor, Tensor, Term, of_atom
+from jaxmatcalc.explain.tensor import Factor, Tensor, Term, operands
 
 if TYPE_CHECKING:
     from jaxmatcalc.explain.tracing import Reader
@@ -50,10 +50,7 @@ def solved(reader: Reader, eqn: Any, a: Any, b: Any) -> Tensor | None:
 
 def collapsed(value: Tensor) -> Tensor:
     """A tensor with L Lᵀ = A and L⁻ᵀ L⁻¹ = A⁻¹ for the Cholesky factor L of A."""
-    total = Tensor(value.shape)
-    for term in value.terms:
-        total += _collapsed(term)
-    return total
+    return value.by_terms(_collapsed)
 
 
 def _collapsed(term: Term) -> Tensor:
@@ -71,7 +68,7 @@ def _collapsed(term: Term) -> Tensor:
         if f.labels[axis] is not x or g.labels[axis] is not x or f.labels[1 - axis] is x:
             continue
         made = matrix if axis else inverse(matrix)
-        rest = [(of_atom(h.atom, h.power), h.labels) for h in term.factors if h not in own]
+        rest = operands(h for h in term.factors if h not in own)
         ends = (f.labels[1 - axis], g.labels[1 - axis])
         return collapsed(product(term.out, *rest, (made, ends)).scaled(term.scale))
     return Tensor(shape, [term])
@@ -84,7 +81,7 @@ def _squared(term: Term) -> Term:
             continue
         if not any(_matrix(g) for g in f.atom.inner.terms[0].factors):
             continue
-        rest = [(of_atom(h.atom, h.power), h.labels) for h in term.factors if h is not f]
+        rest = operands(h for h in term.factors if h is not f)
         inner = (f.atom.inner, f.labels)
         (found,) = product(term.out, *rest, inner, inner).scaled(term.scale).terms
         return found

@@ -158,8 +158,7 @@ def stored_matrix(component: Component, term: Term) -> tuple[Array, bool]:
         _, columns, both = sides(component, term)
         first = next(k for k in component.factors[0].labels if k not in both)
         if first in columns:
-            transposed = Term(term.factors, term.in_, term.out)
-            return component_matrix(component, transposed), True
+            return component_matrix(component, term.transpose()), True
     return component_matrix(component, term), False
 
 

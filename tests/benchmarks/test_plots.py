@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import measure, plots, report, results
+from benchmarks import measure, plot_ratios, plots, report, results
 from benchmarks.cases import CASES
 from benchmarks.contenders import BASELINE
 
@@ -45,7 +45,7 @@ def some(**changes: Any) -> results.Results:
 
 
 def test_every_task_has_a_group() -> None:
-    grouped = [task for tasks in plots.GROUPS.values() for task in tasks]
+    grouped = [task for tasks in plot_ratios.GROUPS.values() for task in tasks]
     assert len(set(grouped)) == len(grouped)
     assert {case.task for case in CASES} <= set(grouped)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import measure, report, results
+import benchmarks.text
+from benchmarks import comparing, measure, report, results
 from benchmarks.cases import CASES
 from benchmarks.contenders import BASELINE
 
@@ -123,7 +124,7 @@ def test_a_record_without_jaxmatcalc_is_in_the_table_of_contenders_only() -> Non
     assert report.table([alone]) == ""
     assert "| `energy-n3` | jax |" in report.report(found)
     assert not report.pictures(found, "cpu")
-    assert "| 1.00 s → 1.00 s | – → 10.0 ms | – → 100× |" in report.compare(
+    assert "| 1.00 s → 1.00 s | – → 10.0 ms | – → 100× |" in comparing.compare(
         found, results.Results(ENVIRONMENT, [record(0.01)])
     )
 
@@ -152,7 +153,7 @@ def test_compare_takes_files_of_other_cases_and_contenders() -> None:
     points = [point(4, jax=1.0, jaxmatcalc=0.5), point(4, jax=1.0, jaxmatcalc=0.5, peer=0.1)]
     old = results.Results(ENVIRONMENT, [fewer, points[0], record(1.0, "gone")])
     new = results.Results(ENVIRONMENT, [more, points[1], record(1.0, "come")])
-    text = report.compare(old, new)
+    text = comparing.compare(old, new)
     assert (
         "| `energy-n3` | float32 | 1.00 s → 1.00 s | 10.0 ms → 10.0 ms | 100× → 100× |  |" in text
     )
@@ -167,18 +168,18 @@ def test_compare_finds_what_became_slower() -> None:
     # A machine of half the speed takes twice the time for both, and is no slower library.
     slower_machine = record(0.02, "same", theirs=2.0)
     new = results.Results({**environment, "jax": "2"}, [record(0.02), slower_machine])
-    text = report.compare(old, new)
+    text = comparing.compare(old, new)
     lines = {line.split("`")[1]: line for line in text.splitlines() if "`" in line}
     assert set(lines) == {"energy-n3", "same"}
     assert "10.0 ms → 20.0 ms" in lines["energy-n3"]
     assert "**slower**" in lines["energy-n3"]
     assert "slower" not in lines["same"]
-    assert "faster" in report.compare(new, old)
+    assert "faster" in comparing.compare(new, old)
     assert "different jax" in text
 
 
-def test_doctests_of_the_report() -> None:
-    outcome = doctest.testmod(report)
+def test_doctests_of_numbers() -> None:
+    outcome = doctest.testmod(benchmarks.text)
     assert outcome.attempted
     assert not outcome.failed
 

@@ -30,6 +30,25 @@ def close():
 
 
 @pytest.fixture(scope="session")
+def counted():
+    """counted(f): f under `jit`, and a list that grows when it is traced.
+
+    JAX's own count, `_cache_size`, is of the entries it still has: in a long run it drops some.
+    """
+
+    def jitted(f):
+        traces = []
+
+        def traced(*args):
+            traces.append(len(traces))
+            return f(*args)
+
+        return jax.jit(traced), traces
+
+    return jitted
+
+
+@pytest.fixture(scope="session")
 def covariance():
     """A symmetric positive definite matrix (3, 3)."""
     X = np.random.default_rng(0).normal(size=(3, 3))
