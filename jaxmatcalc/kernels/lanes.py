@@ -139,6 +139,11 @@ def lower_inverse(T: Lanes) -> Lanes:
     return V
 
 
+def upper_inverse(T: Lanes) -> Lanes:
+    """The inverse of the upper triangle of T; zeros below."""
+    return _transposed(lower_inverse(_transposed(T)))
+
+
 def _eliminated(X: Lanes, whole: bool, inverted: bool = False) -> tuple[Lanes, list[Lane]]:
     """U in the upper triangle, and the row each step was exchanged with.
 
@@ -189,8 +194,12 @@ def _substituted(T: Lanes, B: Lanes, unit: bool) -> Lanes:
 
 def _turned(T: Lanes, transposed: bool = False) -> Lanes:
     """T, or its transpose, with rows and columns in reverse: the upper triangle becomes lower."""
-    rows = [list(row) for row in zip(*T, strict=True)] if transposed else T
+    rows = _transposed(T) if transposed else T
     return [row[::-1] for row in rows[::-1]]
+
+
+def _transposed(T: Lanes) -> Lanes:
+    return [list(row) for row in zip(*T, strict=True)]
 
 
 def _exchanged(here: Lane, upper: Lane, lower: Lane) -> tuple[Lane, Lane]:

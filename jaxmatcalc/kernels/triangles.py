@@ -28,8 +28,6 @@ def wins(T: jax.Array) -> bool:
 def inverse(T: jax.Array, lower: bool, unit_diagonal: bool) -> jax.Array:
     """The inverse of a triangle of T (..., n, n), of which the other triangle is not read."""
     batch, n = T.shape[:-2], T.shape[-1]
-    if not lower:
-        return jnp.swapaxes(inverse(jnp.swapaxes(T, -1, -2), True, unit_diagonal), -1, -2)
     T = T.reshape(-1, n, n)
     if unit_diagonal:
         T = jnp.where(jnp.eye(n, dtype=bool), 1, T)
@@ -43,15 +41,18 @@ def inverse(T: jax.Array, lower: bool, unit_diagonal: bool) -> jax.Array:
         T = jnp.pad(T, ((0, 0), (0, extra), (0, extra))) + jnp.diag(added.astype(T.dtype))
     blocks = jnp.stack([_block(T, size, k, k) for k in range(count)])
     innermost = jnp.moveaxis(blocks.reshape(-1, size, size), 0, -1)
-    (found,) = xla.run(lanes.lower_inverse, [(size, size)], innermost)
+    body = lanes.lower_inverse if lower else lanes.upper_inverse
+    (found,) = xla.run(body, [(size, size)], innermost)
     found = jnp.moveaxis(found, -1, 0).reshape(blocks.shape)
-    while len(found) > 1:  # [[A, 0], [C, D]]⁻¹ = [[A⁻¹, 0], [-D⁻¹ C A⁻¹, D⁻¹]]
+    while len(found) > 1:  # [[A, 0], [C, D]]⁻¹ = [[A⁻¹, 0], [-D⁻¹ C A⁻¹, D⁻¹]], and its transpose
         A, D = found[::2], found[1::2]
-        C = jnp.stack([_block(T, size, 2 * k + 1, 2 * k) for k in range(len(A))])
+        left, right = (D, A) if lower else (A, D)
+        places = [(2 * k + 1, 2 * k) if lower else (2 * k, 2 * k + 1) for k in range(len(A))]
+        C = jnp.stack([_block(T, size, *place) for place in places])
         product = products.product if size <= _BLOCK else matmul
-        corner = -product(product(D, C), A)
-        upper = jnp.concatenate([A, jnp.zeros_like(A)], axis=-1)
-        found = jnp.concatenate([upper, jnp.concatenate([corner, D], axis=-1)], axis=-2)
+        corner, zero = -product(product(left, C), right), jnp.zeros_like(A)
+        rows = ((A, zero), (corner, D)) if lower else ((A, corner), (zero, D))
+        found = jnp.concatenate([jnp.concatenate(row, axis=-1) for row in rows], axis=-2)
         size *= 2
     return found[0, :, :n, :n].reshape(*batch, n, n)
 
