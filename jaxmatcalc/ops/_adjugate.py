@@ -99,7 +99,7 @@ def _values(implementation: str | None, X: jax.Array) -> tuple[jax.Array, jax.Ar
         return _times_power(determinant * (Y * unit), unit, n - 1)
 
     def lifted(X: jax.Array) -> jax.Array:
-        lift = _lift(implementation, X)
+        lift = _lift_of(X, pivots, Y)
         return _times_power(_lifted(X / lift.unit, lift), lift.unit, n - 1)
 
     return _lu.product(pivots), lax.cond(jnp.all(regular), as_it_is, lifted, X)
@@ -185,12 +185,16 @@ class _Lift(NamedTuple):
 
 
 def _lift(implementation: str | None, X: jax.Array) -> _Lift:
-    """The lift of each X (..., n, n); values only.
+    """The lift of each X (..., n, n); values only."""
+    return _lift_of(X, *_lu.pivots_inverse(X, implementation))
+
+
+def _lift_of(X: jax.Array, pivots: jax.Array, Y: jax.Array) -> _Lift:
+    """The lift of each X, whose pivots and inverse are at hand.
 
     The decomposition is paid for only when some matrix of the batch is close to singular.
     """
     n = X.shape[-1]
-    pivots, Y = _lu.pivots_inverse(X, implementation)
     condition = _norm(X) * _norm(Y)
     regular = condition * jnp.sqrt(jnp.finfo(X.dtype).eps) < 1
 
@@ -201,8 +205,7 @@ def _lift(implementation: str | None, X: jax.Array) -> _Lift:
     def lifted(X: jax.Array) -> Any:
         W, Vh, alive = _smallest_directions(X, regular)
         Z = jnp.where(alive[..., None, None], X + matmul(W, Vh), jnp.eye(n, dtype=X.dtype))
-        pivots, Y = _lu.pivots_inverse(Z, implementation)
-        return W, Vh, pivots, Y, alive.astype(X.dtype)
+        return W, Vh, *_lu.library_pivots_inverse(Z), alive.astype(X.dtype)
 
     W, Vh, pivots, Y, alive = lax.cond(jnp.all(regular), as_it_is, lifted, X)
     unit = _unit(pivots)

@@ -43,6 +43,13 @@ def pivots_inverse(X: jax.Array, implementation: str | None = None) -> tuple[jax
     return found[..., 0, :], Y
 
 
+def library_pivots_inverse(X: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What `pivots_inverse` gives, by no kernel: for what is rare, and need not compile long."""
+    lu, _, permutation = lax.linalg.lu(transpose(X))
+    identity = jnp.broadcast_to(jnp.eye(X.shape[-1], dtype=X.dtype), X.shape)
+    return _library_pivots(X)[..., 0, :], divide(lu, permutation, identity, transposed=False)
+
+
 def inverse(X: jax.Array) -> jax.Array:
     """X⁻¹ of X (..., n, n); inf and NaN where a pivot is zero."""
     return pivots_inverse(X)[1]
