@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def leaf(function: F, by_columns: bool = False) -> F:
     """``function``, of arrays with leading batch axes, as a leaf: mapped as a whole.
 
-    ``by_columns``: of (A, B), and done to each column of B, so that many B for one A are one B.
+    ``by_columns``: done to each column of the last, B, so that many B for one of the rest are one.
 
     A leaf has no derivative. It is called with `jax.lax.stop_gradient` of its arguments, or inside
     an operation that has a rule.
@@ -34,10 +34,10 @@ def leaf(function: F, by_columns: bool = False) -> F:
         if not any(in_batched):  # so JAX 0.10 asks from within a scan
             out = function(*arguments)
             return out, jax.tree.map(lambda _: False, out)
-        if by_columns and not in_batched[0]:
-            A, B = arguments
+        if by_columns and not any(in_batched[:-1]):
+            *rest, B = arguments
             columns = jnp.moveaxis(B, 0, -1)
-            (out,) = mapped(A, columns.reshape(*B.shape[1:-1], -1))
+            (out,) = mapped(*rest, columns.reshape(*B.shape[1:-1], -1))
             return [jnp.moveaxis(out.reshape(columns.shape), -1, 0)], [True]
         merged = [
             X if batched else jnp.broadcast_to(X, (axis_size, *X.shape))

@@ -35,20 +35,52 @@ def samples(n):
     }
 
 
+def backward_error(X, Y, right):
+    """The largest of all columns of X Y - right, beside the norm of X and the column of Y."""
+    size = np.abs(X).sum(-1).max(-1)[:, None] * np.abs(Y).max(-2)
+    return (np.abs(X @ Y - right).max(-2) / size).max()
+
+
 @pytest.mark.parametrize("n", [16, 27])
-def test_inverses_and_their_backward_error_are_lapacks(n, float_dtype):
-    compiled = jax.jit(jmc.inv)
+def test_inverses_and_solutions_have_the_backward_error_of_lapacks(n, float_dtype):
+    inverse, solution = jax.jit(jmc.inv), jax.jit(jmc.solve)
+    least = float(jnp.finfo(float_dtype).eps)
+    identity = np.broadcast_to(np.eye(n), (100, n, n))
     for kind, sample in samples(n).items():
         X = jnp.asarray(sample, float_dtype)
         exact, found, theirs = (
-            np.asarray(Y, np.float64) for Y in (X, compiled(X), np.linalg.inv(X))
+            np.asarray(Y, np.float64) for Y in (X, inverse(X), np.linalg.inv(X))
         )
+        bar = 4 * max(backward_error(exact, theirs, identity), least)
+        assert backward_error(exact, found, identity) <= bar, kind
+        smooth = jnp.asarray(exact @ np.ones((n, n)), float_dtype)  # of a small solution
+        for right in (smooth, jnp.asarray(identity[:, ::-1], float_dtype)):
+            ours, theirs = (f(X, right) for f in (solution, np.linalg.solve))
+            ours, theirs, right = (np.asarray(Y, np.float64) for Y in (ours, theirs, right))
+            bar = 4 * max(backward_error(exact, theirs, right), least)
+            assert backward_error(exact, ours, right) <= bar, kind
 
-        def error(Y, X=exact):
-            size = np.abs(X).sum(-1).max(-1)[:, None] * np.abs(Y).max(-2)
-            return (np.abs(X @ Y - np.eye(n)).max(-2) / size).max()
 
-        assert error(found) <= 4 * max(error(theirs), float(jnp.finfo(float_dtype).eps)), kind
+def test_solutions_and_their_gradients_invert_the_lower_triangles_once(float_dtype):
+    X = jnp.asarray(samples(16)["random"] + 10 * np.eye(16), float_dtype)
+    B = X[:, :, ::-1] + 1
+    tolerance = 1e4 * float(jnp.finfo(float_dtype).eps)
+
+    def gradient(solve):
+        return jax.grad(lambda X, B: jnp.sum(jnp.sin(solve(X, B))), (0, 1))
+
+    compiled = jax.jit(gradient(jmc.solve)).lower(X, B).compile()
+    program = compiled.as_text()
+    assert program.count("trsm") == 2  # with U, and with its transpose
+    assert program.count("getrf") == 1
+    wide = [x for x in program.splitlines() if " reduce(" in x and x.count(",") > 64]
+    assert len(wide) == 1
+    expected = gradient(jnp.linalg.solve)(X, B)
+    for found, reference in zip(compiled(X, B), expected, strict=True):
+        np.testing.assert_allclose(found, reference, rtol=tolerance, atol=tolerance)
+    every = jax.vmap(jax.vmap(jmc.solve, (None, 0)), (0, None))(X, B[:2])
+    reference = np.linalg.solve(X[:, None], B[:2])
+    np.testing.assert_allclose(every, reference, rtol=tolerance, atol=tolerance)
 
 
 def test_the_library_is_not_called_for_each_triangle():
