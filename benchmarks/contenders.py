@@ -194,15 +194,15 @@ TASKS: dict[str, dict[str, Contender]] = {
         "jaxmatcalc": Contender(lambda f: ways.recovered_gradient(f, symmetric=True)),
     },
     "hvp": {
-        BASELINE: Contender(ways.one_product),
+        BASELINE: Contender(ways.one_product, ways.direction_first),
         **frameworks("hvp"),
-        "jaxmatcalc": Contender(lambda f: lambda x, *d: jmc.hvp(f)(x, *d, ways.along(x, 1)[0])),
+        "jaxmatcalc": Contender(lambda f: lambda v, *xs: jmc.hvp(f)(*xs, v), ways.direction_first),
     },
     "hvps": {
-        BASELINE: Contender(ways.many_products),
+        BASELINE: Contender(ways.many_products, ways.directions_first),
         **frameworks("hvps"),
         "jaxmatcalc": Contender(
-            lambda f: lambda x, *d: jmc.hvp(f, many=True)(x, *d, ways.along(x, 64))
+            lambda f: lambda V, *xs: jmc.hvp(f, many=True)(*xs, V), ways.directions_first
         ),
     },
     "operator-hvp": {

@@ -33,26 +33,29 @@ def forward_over_reverse(f: Function) -> Function:
     return product
 
 
-def along(x: jax.Array, count: int) -> jax.Array:
-    """Directions at x, the same in every run."""
+def direction_first(f: Function, x: jax.Array, *data: jax.Array) -> tuple[jax.Array, ...]:
+    """A direction at x, and the arguments of the case."""
+    return _directions(x, 1)[0], x, *data
+
+
+def directions_first(f: Function, x: jax.Array, *data: jax.Array) -> tuple[jax.Array, ...]:
+    """64 directions at x, and the arguments of the case."""
+    return _directions(x, 64), x, *data
+
+
+def _directions(x: jax.Array, count: int) -> jax.Array:
     return jnp.sin(jnp.arange(1.0, count * x.size + 1, dtype=x.dtype)).reshape(count, *x.shape)
 
 
 def one_product(f: Function) -> Function:
     """One product by forward over reverse."""
-    return lambda x, *data: jax.jvp(
-        lambda x: jax.grad(f)(x, *data), (x,), (along(x, 1)[0],)
-    )[1]  # fmt: skip
+    return lambda v, x, *data: jax.jvp(lambda x: jax.grad(f)(x, *data), (x,), (v,))[1]
 
 
 def many_products(f: Function) -> Function:
-    """The same along 64 directions, one after the other."""
-
-    def products(x: jax.Array, *data: jax.Array) -> jax.Array:
-        gradient = lambda x: jax.grad(f)(x, *data)  # noqa: E731
-        return jax.lax.map(lambda v: jax.jvp(gradient, (x,), (v,))[1], along(x, 64))
-
-    return products
+    """The same along many directions, one after the other."""
+    product = one_product(f)
+    return lambda V, x, *data: jax.lax.map(lambda v: product(v, x, *data), V)
 
 
 def operator_product(f: Function) -> Function:

