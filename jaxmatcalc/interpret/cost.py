@@ -15,6 +15,7 @@ import jax
 from jax.extend.core import jaxpr_as_fun
 
 from jaxmatcalc import _jax
+from jaxmatcalc.interpret.known import ELEMENTWISE
 
 # An entry read or written costs as much as so many operations of a matrix product, on processors
 # and accelerators alike: both do some tens of operations in the time that memory takes for a float.
@@ -33,12 +34,42 @@ def cost(jaxpr: Any, moving: Sequence[bool] | None = None, columns: int = 1) -> 
     """
     marked = {v for v, m in zip(jaxpr.invars, moving or (), strict=False) if m}
     total = 0.0
-    for eqn in _jax.live_equations(jaxpr, [True] * len(jaxpr.outvars)):
+    live = _jax.live_equations(jaxpr, [True] * len(jaxpr.outvars))
+    fused = _fused(jaxpr, live)
+    for eqn in live:
         operands = [not isinstance(v, _jax.Literal) and v in marked for v in eqn.invars]
         depends = _jax.dependent_outputs(eqn, operands) if any(operands) else []
         marked.update(v for v, d in zip(eqn.outvars, depends, strict=False) if d)
-        total += _of_equation(eqn, operands, columns if any(operands) else 1)
+        repeated = columns if any(operands) else 1
+        if eqn.outvars[0] in fused:
+            total += repeated * _entries(eqn) / ENTRY
+        else:
+            total += _of_equation(eqn, operands, repeated)
     return total
+
+
+def _fused(jaxpr: Any, live: Sequence[Any]) -> set[Any]:
+    """Results of elementwise equations that one other reads: in a loop of both, not in memory."""
+    readers: dict[Any, list[Any]] = {v: [None] for v in jaxpr.outvars if _is_variable(v)}
+    for eqn in live:
+        for v in set(filter(_is_variable, eqn.invars)):
+            readers.setdefault(v, []).append(eqn)
+    return {
+        eqn.outvars[0]
+        for eqn in live
+        if eqn.primitive.name in ELEMENTWISE and _reads_alone(readers[eqn.outvars[0]], eqn)
+    }
+
+
+def _reads_alone(readers: Sequence[Any], eqn: Any) -> bool:
+    reader = readers[0] if len(readers) == 1 else None
+    if reader is None or reader.primitive.name not in ELEMENTWISE:
+        return False
+    return reader.outvars[0].aval.shape == eqn.outvars[0].aval.shape
+
+
+def _is_variable(v: Any) -> bool:
+    return not isinstance(v, _jax.Literal)
 
 
 def cheapest(*ways: Callable[..., Any]) -> Callable[..., Any]:

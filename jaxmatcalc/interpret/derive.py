@@ -90,32 +90,38 @@ def reverse(function: Function, primals: Sequence[Any], formed: bool = False) ->
 
 
 def _derived(program: _Program, formed: bool) -> Derived:
-    """The cheaper form; tracing the factored one costs milliseconds, and computes nothing."""
+    """The cheaper form; tracing one costs milliseconds, and computes nothing."""
     fallbacks: list[str] = []
-    found = jax.make_jaxpr(lambda *xs: _factored(program, xs, formed, fallbacks), return_shape=True)
-    factored, shapes = found(*program.primals)
+    closed, shapes = _traced(program, lambda p: _factored(p, formed, fallbacks))
     if formed or _is_dense(shapes.blocks):
+        limit = CLEARLY * cost(_jax.opened(closed)[0])
         moving = [False] * len(program.primals) + [True] * len(program.seeds)
         columns = sum(math.prod(s.shape) for s in program.seeds)
-        theirs = cost(_jax.opened(program.closed)[0], moving, columns)
-        if theirs < CLEARLY * cost(_jax.opened(factored)[0]):
-            return _in_columns(program, formed, fallbacks)
-    results = jaxpr_as_fun(factored)(*program.primals)
+        if cost(_jax.opened(program.closed)[0], moving, columns) < limit:
+            # may still cost more, with its columns brought into place
+            other, others = _traced(program, lambda p: _in_columns(p, formed, fallbacks))
+            if cost(_jax.opened(other)[0]) < limit:
+                closed, shapes = other, others
+    results = jaxpr_as_fun(closed)(*program.primals)
     return jax.tree.unflatten(jax.tree.structure(shapes), results)
+
+
+def _traced(program: _Program, form: Callable[[_Program], Derived]) -> tuple[Any, Derived]:
+    """A form as a program of the primals, and the shapes of what it gives."""
+    trace = jax.make_jaxpr(lambda *xs: form(program._replace(primals=list(xs))), return_shape=True)
+    return trace(*program.primals)
 
 
 def _is_dense(blocks: Blocks) -> bool:
     return all(op.structure.kind == "dense" for row in blocks for op in row)
 
 
-def _factored(
-    program: _Program, primals: Sequence[Any], formed: bool, fallbacks: list[str]
-) -> Derived:
+def _factored(program: _Program, formed: bool, fallbacks: list[str]) -> Derived:
     """The blocks as the walk finds them."""
     jaxpr, consts = _jax.opened(program.closed)
     seeds = [Tangent.seed(k, s) for k, s in enumerate(program.seeds)]
     with remembering():
-        results = walk(jaxpr, consts, [*map(Known.full, primals), *seeds], fallbacks)
+        results = walk(jaxpr, consts, [*map(Known.full, program.primals), *seeds], fallbacks)
     values = [r.value() for r in results[: program.known]]
 
     def block(image: Value, of: Any, index: int) -> Any:

@@ -33,6 +33,14 @@ def test_cost_counts_what_is_needed_and_what_moves():
     assert cost(looped) == 3 * cost(traced(lambda A, x: A.T @ (A @ x), A, x))
 
 
+def test_a_loop_of_several_elementwise_operations_writes_once():
+    x = jnp.ones(40)
+    assert cost(traced(lambda x: jnp.sin(x) * x + x, x)) == (16 + 2) * 40
+    assert cost(traced(lambda x: jnp.square(jnp.sin(x) * x), x)) == (16 + 2) * 40
+    assert cost(traced(lambda x: (y := jnp.sin(x), jnp.cos(y)), x)) == 2 * 16 * 40
+    assert cost(traced(lambda x: jnp.flip(jnp.sin(x)) * x, x)) == 3 * 16 * 40
+
+
 @pytest.mark.parametrize("kind", ["cholesky", "lu", "triangular_solve", "conv"])
 def test_library_calls_and_convolutions_cost_more_than_their_entries(kind):
     A, image = jnp.eye(40), jnp.ones((1, 1, 40, 40))
@@ -73,6 +81,20 @@ def test_structure_is_kept_where_it_is_cheaper(normal):
     f = lambda w: jnp.sum(jnp.logaddexp(0.0, A @ w))  # noqa: E731
     product = traced(lambda x, v: jax.jvp(jax.grad(f), (x,), (v,))[1], normal(20), normal(20))
     assert cost(traced(hessian(f), normal(20))) < 0.7 * cost(product, [False, True], 20)
+
+
+def test_the_first_layer_of_a_network_of_rectifiers_keeps_its_factors(normal):
+    x, weights = normal(16), [normal(16, 16) / 4 for _ in range(3)]
+
+    def f(W):
+        y = jax.nn.relu(W @ x)
+        for V in weights:
+            y = jax.nn.relu(V @ y)
+        return jnp.sum(y**2)
+
+    W = normal(16, 16)
+    formed = cost(traced(lambda W: hessian_operator(f)(W).to_dense(), W))
+    assert cost(traced(hessian(f), W)) == formed
 
 
 def results(f, point):
