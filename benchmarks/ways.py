@@ -25,12 +25,7 @@ def dense_newton(f: Function, hessian: Function = jax.hessian) -> Function:
 
 def forward_over_reverse(f: Function) -> Function:
     """Hessian times the gradient, a product of the kind that conjugate gradients take."""
-
-    def product(x: jax.Array, *data: jax.Array) -> jax.Array:
-        gradient = lambda x: jax.grad(f)(x, *data)  # noqa: E731
-        return jax.jvp(gradient, (x,), (gradient(x),))[1]
-
-    return product
+    return lambda x, *data: one_product(f)(jax.grad(f)(x, *data), x, *data)
 
 
 def direction_first(f: Function, x: jax.Array, *data: jax.Array) -> tuple[jax.Array, ...]:

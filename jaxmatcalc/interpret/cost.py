@@ -37,7 +37,7 @@ def cost(jaxpr: Any, moving: Sequence[bool] | None = None, columns: int = 1) -> 
     live = _jax.live_equations(jaxpr, [True] * len(jaxpr.outvars))
     fused = _fused(jaxpr, live)
     for eqn in live:
-        operands = [not isinstance(v, _jax.Literal) and v in marked for v in eqn.invars]
+        operands = [_is_variable(v) and v in marked for v in eqn.invars]
         depends = _jax.dependent_outputs(eqn, operands) if any(operands) else []
         marked.update(v for v, d in zip(eqn.outvars, depends, strict=False) if d)
         repeated = columns if any(operands) else 1

@@ -98,21 +98,21 @@ def factors(A: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def divide(lu: jax.Array, permutation: jax.Array, B: jax.Array, transposed: bool) -> jax.Array:
     """A⁻¹ B, where A = Uᵀ Lᵀ P, or A⁻ᵀ B; linear in B, whose leading axes are those of A."""
-    return (_divided_by_transpose if transposed else _divided)(lu, permutation, B)[0]
+    return (_substituted_transposed if transposed else _substituted)(lu, permutation, B)[0]
 
 
 @functools.partial(leaf, by_columns=True)
-def _divided(lu: jax.Array, permutation: jax.Array, B: jax.Array) -> list[jax.Array]:
-    Z = _divided_by_lower(lu, divided(lu, B, transposed=True), transposed=True)
+def _substituted(lu: jax.Array, permutation: jax.Array, B: jax.Array) -> list[jax.Array]:
+    Z = _lower_substituted(lu, divided(lu, B, transposed=True), transposed=True)
     return [_rows(Z, _inverse_permutation(permutation))]
 
 
 @functools.partial(leaf, by_columns=True)
-def _divided_by_transpose(lu: jax.Array, permutation: jax.Array, B: jax.Array) -> list[jax.Array]:
-    return [divided(lu, _divided_by_lower(lu, _rows(B, permutation), transposed=False))]
+def _substituted_transposed(lu: jax.Array, permutation: jax.Array, B: jax.Array) -> list[jax.Array]:
+    return [divided(lu, _lower_substituted(lu, _rows(B, permutation), transposed=False))]
 
 
-def _divided_by_lower(lu: jax.Array, B: jax.Array, transposed: bool) -> jax.Array:
+def _lower_substituted(lu: jax.Array, B: jax.Array, transposed: bool) -> jax.Array:
     """L⁻¹ B, or L⁻ᵀ B.
 
     On a CPU many small L are inverted, once for both: partial pivoting keeps them well-conditioned,
