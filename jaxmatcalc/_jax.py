@@ -51,6 +51,11 @@ def trace(function: Callable[..., Any], *args: Any) -> tuple[Jaxpr, list[Any]]:
     return opened(jax.make_jaxpr(function)(*args))
 
 
+def is_known(shape: Sequence[Any]) -> bool:
+    """Whether a choice by size can be made: no dimension is a symbol of `jax.export`."""
+    return all(isinstance(size, int) for size in shape)
+
+
 def varying_alike(*arrays: Any) -> list[Any]:
     """Arrays inside `shard_map`, each varying over the axes of the mesh that any varies over."""
     own = [jax.typeof(X).manual_axis_type.varying for X in arrays]
@@ -279,6 +284,9 @@ def programs(eqn: Eqn) -> Iterator[Jaxpr]:
             if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
                 yield opened(inner)[0]
 
+
+# Before, a transpose in a loop of a CPU was read entry by entry, down the columns.
+FUSES_TRANSPOSES = jax.__version_info__ >= (0, 12)
 
 # Without one, a Cholesky factorisation cannot be lowered.
 MOSAIC_HAS_SQUARE_ROOTS = jax.__version_info__ >= (0, 12)

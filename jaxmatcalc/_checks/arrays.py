@@ -61,7 +61,7 @@ def batches(operation: str, matrices: Iterable[jax.Array]) -> None:
     """The leading axes of the matrices broadcast against each other."""
     shapes = [X.shape for X in matrices]
     try:
-        np.broadcast_shapes(*(shape[:-2] for shape in shapes))
+        jnp.broadcast_shapes(*(shape[:-2] for shape in shapes))
     except ValueError:
         raise ValueError(
             f"`{operation}` needs leading axes that broadcast; got shapes {listed(shapes)}."

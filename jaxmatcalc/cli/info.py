@@ -10,6 +10,7 @@ import jax
 
 import jaxmatcalc as jmc
 from jaxmatcalc import kernels
+from jaxmatcalc.kernels import triangles
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 
@@ -22,6 +23,8 @@ OPERATIONS = {
     "  gradient; inv (pos)": "cholesky_roots_inverse",
     "  solve (pos)": "cholesky_solve",
 }
+# What a CPU solves larger systems with
+FACTORS = {"lu_solve": "lu_factors", "cholesky_solve": "cholesky_upper"}
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -59,13 +62,24 @@ def chosen(shape: tuple[int, ...], dtype: str) -> list[tuple[str, str, str]]:
     for operation, body in OPERATIONS.items():
         selected = kernels.select(body, shape, dtype, columns=1)
         for device in ("cpu", "cuda", "tpu"):
-            if device in selected:
-                kernel = "plain XLA, lane-wise" if device == "cpu" else "Pallas kernel, lane-wise"
+            if device == "cpu":
+                kernel = on_cpu(body, shape, dtype)
+            elif device in selected:
+                kernel = "Pallas kernel, lane-wise"
             else:
-                reason = None if device == "cpu" else refusal(device, body, shape, dtype)
-                kernel = "library" + (f": {reason}" if reason else "")
+                kernel = f"library: {refusal(device, body, shape, dtype)}"
             found.append((operation, device, kernel))
     return found
+
+
+def on_cpu(body: str, shape: tuple[int, ...], dtype: str) -> str:
+    """What a CPU computes with."""
+    factors = FACTORS.get(body, body)
+    if any(kernels.on_cpu(kernel, shape, dtype, columns=1) for kernel in (body, factors)):
+        return "plain XLA, lane-wise"
+    if body in FACTORS and triangles.divides(shape, dtype, columns=1):
+        return "library, then plain XLA row by row"
+    return "library"
 
 
 def refusal(device: str, body: str, shape: tuple[int, ...], dtype: str) -> str:

@@ -2,7 +2,9 @@
 
 A kernel takes leading batch axes and is never differentiated. It is chosen where a measurement, or
 on an accelerator what the compiler reports, shows that it beats the library, which otherwise stays.
-The bodies are those of `lanes`; `xla` runs them on a CPU, and `pallas` on accelerators.
+The bodies are those of `lanes`; `xla` runs them on a CPU, and `pallas` on accelerators. What else a
+CPU needs is in `triangles`, `products`, `transposes` and `forming`: loops that its compiler would
+not find, and that `apart` keeps.
 
 In a kernel the matrices are the last axis. Data that stay in that layout are given by `jax.vmap`,
 as in ``jax.vmap(inv, in_axes=-1, out_axes=-1)``, of which the program has no transposition.
@@ -19,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxmatcalc import _checks
+from jaxmatcalc import _checks, _jax
 from jaxmatcalc.kernels import lanes, pallas, xla
 from jaxmatcalc.kernels.pallas import refusal
 
@@ -32,18 +34,20 @@ _BODIES: dict[str, Body] = {
     for body in (
         lanes.lu_pivots,
         lanes.lu_pivots_inverse,
+        lanes.lu_factors,
         lanes.lu_solve,
         lanes.cholesky_roots,
         lanes.cholesky_roots_inverse,
+        lanes.cholesky_upper,
         lanes.cholesky_solve,
     )
 }
 
 # On a CPU: below so many matrices a library call for each costs no more; of more rows the unrolled
-# elimination takes seconds to compile.
+# elimination takes seconds to compile. Larger systems are factored so, and solved by `triangles`.
 _FEWEST = 256
-_MANY = 32  # entries of right-hand sides, with which it takes more of them
 _LARGEST = 8
+_LARGEST_SOLVED = {"lu_solve": 4, "cholesky_solve": 0}
 
 
 def select(
@@ -65,9 +69,9 @@ def select(
     Raises:
         ValueError: implementation is "pallas" and no platform has such a kernel.
     """
-    n, batch = shape[-1], math.prod(shape[:-2])
-    if batch == 0 or n == 0:
+    if not _jax.is_known(shape) or 0 in shape:
         return {}
+    n, batch = shape[-1], math.prod(shape[:-2])
     found = {}
     runs = functools.partial(_kernel, operation)
     if implementation != "pallas" and on_cpu(operation, shape, dtype, columns):
@@ -88,13 +92,8 @@ def on_cpu(operation: str, shape: tuple[int, ...], dtype: DTypeLike, columns: in
     n, batch = shape[-1], math.prod(shape[:-2])
     if operation not in _BODIES or not jnp.issubdtype(dtype, jnp.floating):
         return False
-    fewest = 4 * _FEWEST if n * columns > _MANY else _FEWEST
-    return 0 < max(n, columns) <= _LARGEST and batch >= fewest
-
-
-def may_solve(n: int, dtype: DTypeLike) -> bool:
-    """Whether a batch of systems in n unknowns may be solved by a kernel, on some platform."""
-    return 0 < n <= 2 * _LARGEST and bool(jnp.issubdtype(dtype, jnp.floating))
+    largest = _LARGEST_SOLVED.get(operation, _LARGEST)
+    return 0 < max(n, columns) <= largest and batch >= _FEWEST
 
 
 def _kernel(operation: str, run: Runner) -> Kernel:
@@ -123,4 +122,8 @@ def _shapes(operation: str, n: int, columns: int) -> list[tuple[int, int]]:
     """Rows and columns of what a body returns."""
     if operation.endswith("_solve"):
         return [(n, columns)]
+    if operation == "lu_factors":
+        return [(n, n), (1, n)]
+    if operation == "cholesky_upper":
+        return [(n, n)]
     return [(1, n), (n, n)] if operation.endswith("_inverse") else [(1, n)]

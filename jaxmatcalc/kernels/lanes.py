@@ -56,6 +56,16 @@ def lu_pivots_inverse(X: Lanes) -> tuple[list[Lane], Lanes]:
     return pivots, [[jnp.where(regular, y, jnp.inf) for y in row] for row in rows]
 
 
+def lu_factors(X: Lanes) -> tuple[Lanes, list[Lane]]:
+    """L and U in one matrix, and the order of the rows of X that it is the factorisation of."""
+    rows, swaps = _eliminated(X, whole=True)
+    order = [jnp.full_like(swaps[0], k) for k in range(len(X))]
+    for k, swap in enumerate(swaps):
+        for i in range(k + 1, len(X)):
+            order[k], order[i] = _exchanged(swap == i, order[k], order[i])
+    return rows, order
+
+
 def lu_solve(X: Lanes, B: Lanes) -> Lanes:
     """X⁻¹ B; inf and NaN where a pivot is zero."""
     F, swaps = _eliminated(X, whole=True)
@@ -110,6 +120,13 @@ def cholesky_factor(X: Lanes) -> Lanes:
                 L[i][j] = L[i][j] - L[i][k] * L[j][k]
     definite = _all([p > 0 for p in pivots])
     return [[jnp.where(definite, entry, jnp.nan) for entry in row] for row in L]
+
+
+def cholesky_upper(X: Lanes) -> Lanes:
+    """The transpose of `cholesky_factor`, with zeros below the diagonal."""
+    L = cholesky_factor(X)
+    zero = jnp.zeros_like(X[0][0])
+    return [[L[j][i] if j >= i else zero for j in range(len(L))] for i in range(len(L))]
 
 
 def cholesky_divide(L: Lanes, B: Lanes) -> Lanes:

@@ -16,19 +16,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxmatcalc import _jax
+
 _LARGEST = 16
 _FEWEST = 8
 
 
 def may_win(A: jax.Array, B: jax.Array) -> bool:
     """Whether the product A B (..., m, k), (..., k, n) is faster this way for some batch."""
-    return max(*A.shape[-2:], *B.shape[-2:]) <= _LARGEST
+    return _jax.is_known((*A.shape, *B.shape)) and max(*A.shape[-2:], *B.shape[-2:]) <= _LARGEST
 
 
 def wins(A: jax.Array, B: jax.Array) -> bool:
     """Whether the product A B (..., m, k), (..., k, n) was measured to be faster this way."""
-    pairs = math.prod(jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2]))
-    return may_win(A, B) and pairs >= _FEWEST and A.shape[-1] > 0
+    if not may_win(A, B) or A.shape[-1] == 0:
+        return False
+    return math.prod(jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2])) >= _FEWEST
 
 
 def product(A: jax.Array, B: jax.Array) -> jax.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from jaxmatcalc.kernels.apart import apart
 
 
 def run(
@@ -18,20 +21,31 @@ def run(
 
     What the body returns, in the order of `jax.tree.leaves`, fills the results row by row.
     """
-    shapes = [(X.shape[0], X.shape[1]) for X in arrays]
-    entries = [X[i, j] for X in arrays for i in range(X.shape[0]) for j in range(X.shape[1])]
-    results = _in_one_loop(
-        lambda flat: jax.tree.leaves(body(*_shaped(flat, shapes))),
-        entries,
-        sum(rows * columns for rows, columns in outs),
-    )
-    found = iter(results)
-    made = [
-        jnp.stack([next(found) for _ in range(rows * columns)]).reshape(rows, columns, -1)
-        for rows, columns in outs
-    ]
-    # else XLA would look for the entry in the whole stack wherever one is read
-    return lax.optimization_barrier(made)
+    return apart(in_one_loop(body, tuple(outs)), *arrays)
+
+
+@functools.cache
+def in_one_loop(
+    body: Callable[..., Any], outs: tuple[tuple[int, int], ...]
+) -> Callable[..., list[jax.Array]]:
+    """A body as a program, one object for every call of the same kernel: it is compiled once."""
+
+    def program(*arrays: jax.Array) -> list[jax.Array]:
+        shapes = [(X.shape[0], X.shape[1]) for X in arrays]
+        entries = [X[i, j] for X in arrays for i in range(X.shape[0]) for j in range(X.shape[1])]
+        results = iter(
+            _reduced(
+                lambda flat: jax.tree.leaves(body(*_shaped(flat, shapes))),
+                entries,
+                sum(rows * columns for rows, columns in outs),
+            )
+        )
+        return [
+            jnp.stack([next(results) for _ in range(rows * columns)]).reshape(rows, columns, -1)
+            for rows, columns in outs
+        ]
+
+    return program
 
 
 def _shaped(flat: Sequence[Any], shapes: Sequence[tuple[int, int]]) -> list[list[list[Any]]]:
@@ -39,7 +53,7 @@ def _shaped(flat: Sequence[Any], shapes: Sequence[tuple[int, int]]) -> list[list
     return [[[next(entries) for _ in range(c)] for _ in range(r)] for r, c in shapes]
 
 
-def _in_one_loop(
+def _reduced(
     body: Callable[[list[Any]], list[Any]], entries: list[jax.Array], results: int
 ) -> list[jax.Array]:
     """`body` of scalars, at every lane of `entries`.

@@ -14,9 +14,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxmatcalc._precision import einsum
+from jaxmatcalc.kernels import forming, transposes
 from jaxmatcalc.linear import pairwise
 from jaxmatcalc.linear.term import (
     Array,
@@ -137,7 +137,8 @@ def contract(factors: Sequence[Factor], result: Group) -> Array:
         return factors[0].array
     only = factors[0]
     if len(factors) == 1 and set(only.labels) == set(result) and not _repeats(only.labels):
-        return _transposed(jnp.asarray(only.array), [only.labels.index(k) for k in result])
+        order = tuple(only.labels.index(k) for k in result)
+        return transposes.transposed(jnp.asarray(only.array), order)
     dtype = common_dtype(factors)
     factors = _absorbed(factors)
     if len(factors) == 2 and not any(_repeats(f.labels) for f in factors):
@@ -148,30 +149,6 @@ def contract(factors: Sequence[Factor], result: Group) -> Array:
         operands.append(jnp.asarray(f.array, dtype))
         operands.append([number.setdefault(k, len(number)) for k in f.labels])
     return einsum(*operands, [number[k] for k in result])
-
-
-# Entries from which a transpose is kept apart from the loop that reads it
-_LARGE = 2**16
-
-
-def _transposed(array: Array, order: Sequence[int]) -> Array:
-    """A transpose; a large one, on a CPU, that is not fused into what reads it.
-
-    XLA's fused loop walks down the columns of its operand: A + Aᵀ of order 1024 takes 8 ms, and 2
-    to 3 ms if Aᵀ is written first, which a scatter of its rows is the only way to ask for.
-    """
-    if array.size < _LARGE:
-        return jnp.transpose(array, order)
-
-    def apart(x: Array) -> Array:
-        rows = jnp.transpose(x, order)
-        return (
-            jnp.zeros(rows.shape, rows.dtype)
-            .at[jnp.arange(rows.shape[0])]
-            .set(rows, unique_indices=True, indices_are_sorted=True, mode="promise_in_bounds")
-        )
-
-    return lax.platform_dependent(array, cpu=apart, default=lambda x: jnp.transpose(x, order))
 
 
 def _absorbed(factors: Sequence[Factor]) -> list[Factor]:
@@ -213,39 +190,33 @@ def common_dtype(factors: Iterable[Factor]) -> np.dtype:
 
 
 def dense(term: Term, dtype: Any) -> Array:
-    """The term as an array over its ``out`` and ``in_`` axes, in one pass over the output.
+    """The term as an array over its ``out`` and ``in_`` axes, in one pass over the output."""
+    return dense_sum([term], dtype)
 
-    Each component is one einsum; their product, and the deltas, are left to a single fusion.
-    """
-    axes = flat(term.out) + flat(term.in_)
+
+def dense_sum(terms: Sequence[Term], dtype: Any) -> Array:
+    """The sum of one or more terms, as an array; in one pass, where they have the same axes."""
+    result = shape(terms[0].out) + shape(terms[0].in_)
+    alike: dict[tuple[int, ...], list[forming.Product]] = {}
+    for term in terms:
+        axes = flat(term.out) + flat(term.in_)
+        alike.setdefault(tuple(k.size for k in axes), []).append(_product(term, axes, dtype))
+    sums = (forming.formed(parts, full).reshape(result) for full, parts in alike.items())
+    return functools.reduce(jnp.add, sums)
+
+
+def _product(term: Term, axes: Group, dtype: Any) -> forming.Product:
+    """The term over these axes: each component is one einsum, and the deltas are pairs of axes."""
     first = {k: axes.index(k) for k in term.external}
-    full = tuple(k.size for k in axes)
-    value: Array | None = None
+    arrays = []
     for component in components(term):
         if not component.factors:
             continue
         array = contract(component.factors, component.labels).astype(dtype)
         position = {first[k] for k in component.labels}
-        array = array.reshape([n if i in position else 1 for i, n in enumerate(full)])
-        value = array if value is None else value * array
-    if value is None:
-        value = jnp.ones((), dtype)
-    mask: Array | None = None
-    for position, label in enumerate(axes):
-        if first[label] != position:
-            equal = lax.broadcasted_iota(np.int32, full, first[label]) == lax.broadcasted_iota(
-                np.int32, full, position
-            )
-            mask = equal if mask is None else mask & equal
-    value = jnp.broadcast_to(value, full)
-    if mask is not None:
-        value = jnp.where(mask, value, jnp.zeros((), dtype))
-    return value.reshape(shape(term.out) + shape(term.in_))
-
-
-def dense_sum(terms: Sequence[Term], dtype: Any) -> Array:
-    """The sum of one or more terms, as an array."""
-    return functools.reduce(jnp.add, (dense(t, dtype) for t in terms))
+        arrays.append(array.reshape([k.size if i in position else 1 for i, k in enumerate(axes)]))
+    equal = tuple((first[k], i) for i, k in enumerate(axes) if first[k] != i)
+    return forming.Product(tuple(arrays or [jnp.ones((1,) * len(axes), dtype)]), equal)
 
 
 def apply(term: Term, x: Array, dtype: Any) -> Array:

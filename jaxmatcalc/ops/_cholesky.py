@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmatcalc import kernels
 from jaxmatcalc.kernels import triangles
+from jaxmatcalc.kernels.triangles import Triangle
 from jaxmatcalc.ops._leaf import kernel_leaf, leaf
 from jaxmatcalc.ops._products import matmul
 from jaxmatcalc.ops._transpose import adjoint, symmetrised, transpose
@@ -38,9 +40,10 @@ def roots_inverse(X: jax.Array, implementation: str | None = None) -> tuple[jax.
     return found[..., 0, :], Y
 
 
-def solved(A: jax.Array, B: jax.Array, implementation: str | None = None) -> jax.Array:
-    """S⁻¹ B of small matrices A; the leading axes are the same."""
-    return _solved(implementation, A, B)[0]
+def solved(implementation: str | None, A: jax.Array, U: jax.Array, B: jax.Array) -> jax.Array:
+    """S⁻¹ B, where S = Uᴴ U is the mean of A and Aᴴ; B has all leading axes of A."""
+    A = jnp.broadcast_to(A, (*B.shape[:-2], *A.shape[-2:]))
+    return _solved(implementation, A, U, B)[0]
 
 
 @kernel_leaf("cholesky_roots")
@@ -55,18 +58,23 @@ def _roots_inverse(X: jax.Array) -> list[jax.Array]:
 
 
 @kernel_leaf("cholesky_solve")
-def _solved(A: jax.Array, B: jax.Array) -> list[jax.Array]:
-    return [divide(_upper_factor(A), B)]
-
-
-def divide(U: jax.Array, B: jax.Array) -> jax.Array:
-    """S⁻¹ B, where S = Uᴴ U; linear in B."""
-    return divided(U, divided(U, B, adjointly=True))
+def _solved(_: jax.Array, U: jax.Array, B: jax.Array) -> list[jax.Array]:
+    parts = Triangle(lower=True), Triangle(lower=True, transposed=True)
+    return [divided(adjoint(U), B, *parts, adjointly=True)]  # LAPACK's factor, where it lies
 
 
 def _upper_factor(X: jax.Array) -> jax.Array:
-    S = symmetrised(X)
-    return transpose(lax.linalg.cholesky(transpose(S), symmetrize_input=False))
+    def library(X: jax.Array) -> jax.Array:
+        S = symmetrised(X)
+        return transpose(lax.linalg.cholesky(transpose(S), symmetrize_input=False))
+
+    def lane_wise(X: jax.Array) -> jax.Array:
+        return found["cpu"](X)[0]
+
+    found = kernels.select("cholesky_upper", X.shape, X.dtype, implementation="xla")
+    if not found:
+        return library(X)
+    return lax.platform_dependent(X, cpu=lane_wise, default=library)
 
 
 def _inverse_of_product(U: jax.Array) -> jax.Array:
@@ -94,7 +102,7 @@ def inverse_of_triangle(T: jax.Array, lower: bool, unit_diagonal: bool = False) 
 
         def library(T: jax.Array) -> jax.Array:
             identity = jnp.eye(T.shape[-1], dtype=T.dtype)
-            return divided(T, identity, lower, unit_diagonal=unit_diagonal)
+            return divided(T, identity, Triangle(lower, unit_diagonal=unit_diagonal))
 
         if not triangles.wins(T):
             return library(T)
@@ -107,25 +115,27 @@ def inverse_of_triangle(T: jax.Array, lower: bool, unit_diagonal: bool = False) 
     return joined(A, -matmul(matmul(A, upper), D), jnp.zeros_like(below), D)
 
 
-def divided(
-    T: jax.Array,
-    B: jax.Array,
-    lower: bool = False,
-    transposed: bool = False,
-    adjointly: bool = False,
-    unit_diagonal: bool = False,
-) -> jax.Array:
-    """T⁻¹ B, or T⁻ᵀ B, or T⁻ᴴ B, of a triangle of T (..., n, n); the leading axes broadcast."""
+def divided(T: jax.Array, B: jax.Array, *parts: Triangle, adjointly: bool = False) -> jax.Array:
+    """T₂⁻¹ T₁⁻¹ B of triangles T₁, T₂ of T (..., n, n), or of more; the leading axes broadcast.
+
+    With ``adjointly``, those that are transposed are conjugated too.
+    """
     batch = jnp.broadcast_shapes(T.shape[:-2], B.shape[:-2])
-    return lax.linalg.triangular_solve(
-        jnp.broadcast_to(T, (*batch, *T.shape[-2:])),
-        jnp.broadcast_to(B, (*batch, *B.shape[-2:])),
-        left_side=True,
-        lower=lower,
-        transpose_a=transposed or adjointly,
-        conjugate_a=adjointly,
-        unit_diagonal=unit_diagonal,
-    )
+    T = jnp.broadcast_to(T, (*batch, *T.shape[-2:]))
+    B = jnp.broadcast_to(B, (*batch, *B.shape[-2:]))
+
+    def by_library(T: jax.Array, B: jax.Array) -> jax.Array:
+        for part in parts:
+            B = triangles.by_library(T, B, part, conjugated=adjointly)
+        return B
+
+    if not triangles.divides(T.shape, T.dtype, B.shape[-1]):
+        return by_library(T, B)
+
+    def by_rows(T: jax.Array, B: jax.Array) -> jax.Array:
+        return triangles.divided(T, B, *parts)
+
+    return lax.platform_dependent(T, B, cpu=by_rows, default=by_library)
 
 
 def quarters(X: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:

@@ -56,10 +56,15 @@ class Choice(NamedTuple):
     implementation: str | None = None
 
 
+def _run(kernel: Callable[..., Any], matrices: jax.Array, *others: jax.Array) -> Any:
+    return kernel(matrices, *others[-1:])
+
+
 def kernel_leaf(operation: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A function of arrays as a leaf, which is computed by kernels for `operation` if any are.
 
-    The leaf takes an implementation before the arrays, of which the first are matrices.
+    The leaf takes an implementation, then the matrices, then what the library needs to know of
+    them, then right-hand sides if there are any.
     """
 
     def decorate(library: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,8 +73,9 @@ def kernel_leaf(operation: str) -> Callable[[Callable[..., Any]], Callable[..., 
             @functools.wraps(library)
             def computed(*arrays: jax.Array) -> Any:
                 X = arrays[0]
-                columns = arrays[1].shape[-1] if len(arrays) > 1 else 0
-                found = kernels.select(operation, X.shape, X.dtype, implementation, columns)
+                columns = arrays[-1].shape[-1] if len(arrays) > 1 else 0
+                runs = kernels.select(operation, X.shape, X.dtype, implementation, columns)
+                found = {where: functools.partial(_run, run) for where, run in runs.items()}
                 if not found:
                     return library(*arrays)
                 if implementation == "pallas":  # which says, when compiled, what it is not for

@@ -6,14 +6,14 @@ factors that is read: neither is moved in memory.
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from jaxmatcalc import _precision
+from jaxmatcalc import _precision, kernels
 from jaxmatcalc.kernels import triangles
+from jaxmatcalc.kernels.triangles import Triangle
 from jaxmatcalc.ops._cholesky import (
     LARGEST_SOLVED,
     diagonal,
@@ -49,7 +49,7 @@ def library_pivots_inverse(X: jax.Array) -> tuple[jax.Array, jax.Array]:
     """What `pivots_inverse` gives, by no kernel: for what is rare, and need not compile long."""
     lu, _, permutation = lax.linalg.lu(transpose(X))
     identity = jnp.broadcast_to(jnp.eye(X.shape[-1], dtype=X.dtype), X.shape)
-    return _library_pivots(X)[..., 0, :], divide(lu, permutation, identity, transposed=False)
+    return _library_pivots(X)[..., 0, :], _divided(lu, permutation, identity)
 
 
 def inverse(X: jax.Array) -> jax.Array:
@@ -58,12 +58,18 @@ def inverse(X: jax.Array) -> jax.Array:
 
 
 def solved(
-    A: jax.Array, B: jax.Array, transposed: bool, implementation: str | None = None
+    implementation: str | None,
+    A: jax.Array,
+    lu: jax.Array,
+    order: jax.Array,
+    B: jax.Array,
+    transposed: bool,
 ) -> jax.Array:
-    """A⁻¹ B, or A⁻ᵀ B, of small matrices; the leading axes are the same."""
+    """A⁻¹ B, or A⁻ᵀ B, of A and its `factors`; linear in B, which has all leading axes of A."""
+    A = jnp.broadcast_to(A, (*B.shape[:-2], *A.shape[-2:]))
     if transposed:
-        return _solved_transposed(implementation, transpose(A), B)[0]
-    return _solved(implementation, A, B)[0]
+        return _solved_transposed(implementation, transpose(A), lu, order, B)[0]
+    return _solved(implementation, A, lu, order, B)[0]
 
 
 @kernel_leaf("lu_pivots")
@@ -77,58 +83,45 @@ def _pivots_inverse(X: jax.Array) -> list[jax.Array]:
 
 
 @kernel_leaf("lu_solve")
-def _solved(A: jax.Array, B: jax.Array) -> list[jax.Array]:
-    lu, _, permutation = lax.linalg.lu(transpose(A))
-    return [divide(lu, permutation, B, transposed=False)]
+def _solved(_: jax.Array, lu: jax.Array, order: jax.Array, B: jax.Array) -> list[jax.Array]:
+    return [_divided(lu, order, B)]
 
 
 @kernel_leaf("lu_solve")
-def _solved_transposed(A: jax.Array, B: jax.Array) -> list[jax.Array]:
-    """A⁻¹ B, of an A that is the transpose of one that is factored elsewhere."""
-    lu, _, permutation = lax.linalg.lu(A)
-    return [divide(lu, permutation, B, transposed=True)]
+def _solved_transposed(
+    _: jax.Array, lu: jax.Array, order: jax.Array, B: jax.Array
+) -> list[jax.Array]:
+    Y = divided(lu, _rows(B, order), Triangle(lower=True, unit_diagonal=True), Triangle())
+    return [Y]
+
+
+def _divided(lu: jax.Array, order: jax.Array, B: jax.Array) -> jax.Array:
+    """A⁻¹ B, where A = Uᵀ Lᵀ P."""
+    Y = divided(lu, B, Triangle(transposed=True), Triangle(True, True, unit_diagonal=True))
+    return _rows(Y, _inverse_permutation(order))
 
 
 @leaf
 def factors(A: jax.Array) -> tuple[jax.Array, jax.Array]:
     """L and U in one matrix, and P as the order of the rows, with P Aᵀ = L U."""
-    lu, _, permutation = lax.linalg.lu(transpose(A))
-    return lu, permutation
+    return _factored(transpose(A))
 
 
-def divide(lu: jax.Array, permutation: jax.Array, B: jax.Array, transposed: bool) -> jax.Array:
-    """A⁻¹ B, where A = Uᵀ Lᵀ P, or A⁻ᵀ B; linear in B, whose leading axes are those of A."""
-    return (_substituted_transposed if transposed else _substituted)(lu, permutation, B)[0]
+def _factored(A: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """L and U in one matrix, and P as the order of the rows, with P A = L U."""
 
+    def library(A: jax.Array) -> tuple[jax.Array, jax.Array]:
+        lu, _, order = lax.linalg.lu(A)
+        return lu, order
 
-@functools.partial(leaf, by_columns=True)
-def _substituted(lu: jax.Array, permutation: jax.Array, B: jax.Array) -> list[jax.Array]:
-    Z = _lower_substituted(lu, divided(lu, B, transposed=True), transposed=True)
-    return [_rows(Z, _inverse_permutation(permutation))]
+    def lane_wise(A: jax.Array) -> tuple[jax.Array, jax.Array]:
+        lu, order = found["cpu"](A)
+        return lu, order[..., 0, :].astype(np.int32)
 
-
-@functools.partial(leaf, by_columns=True)
-def _substituted_transposed(lu: jax.Array, permutation: jax.Array, B: jax.Array) -> list[jax.Array]:
-    return [divided(lu, _lower_substituted(lu, _rows(B, permutation), transposed=False))]
-
-
-def _lower_substituted(lu: jax.Array, B: jax.Array, transposed: bool) -> jax.Array:
-    """L⁻¹ B, or L⁻ᵀ B.
-
-    On a CPU many small L are inverted, once for both: partial pivoting keeps them well-conditioned,
-    so that products with the inverse are as accurate as substitution.
-    """
-
-    def library(lu: jax.Array, B: jax.Array) -> jax.Array:
-        return divided(lu, B, lower=True, transposed=transposed, unit_diagonal=True)
-
-    def product(lu: jax.Array, B: jax.Array) -> jax.Array:
-        V = triangles.inverse(lu, lower=True, unit_diagonal=True)
-        return matmul(transpose(V) if transposed else V, B)
-
-    if not triangles.wins(lu) or 2 * B.shape[-1] < lu.shape[-1]:
-        return library(lu, B)
-    return lax.platform_dependent(lu, B, cpu=product, default=library)
+    found = kernels.select("lu_factors", A.shape, A.dtype, implementation="xla")
+    if not found:
+        return library(A)
+    return lax.platform_dependent(A, cpu=lane_wise, default=library)
 
 
 def _inverse_permutation(permutation: jax.Array) -> jax.Array:
@@ -143,12 +136,11 @@ def _inverse_permutation(permutation: jax.Array) -> jax.Array:
 def _rows(B: jax.Array, order: jax.Array) -> jax.Array:
     """The rows of B (..., n, k) in the order (..., n); the leading axes broadcast."""
     if order.ndim == 1:
-        return jnp.take(B, order, axis=-2)
+        return jnp.take(B, order, axis=-2, mode="clip")
     batch = jnp.broadcast_shapes(order.shape[:-1], B.shape[:-2])
     B = jnp.broadcast_to(B, (*batch, *B.shape[-2:]))
-    return jnp.take_along_axis(
-        B, jnp.broadcast_to(order, (*batch, order.shape[-1]))[..., None], axis=-2
-    )
+    order = jnp.broadcast_to(order, (*batch, order.shape[-1]))[..., None]
+    return jnp.take_along_axis(B, order, axis=-2, mode="promise_in_bounds")
 
 
 def _library_pivots(X: jax.Array) -> jax.Array:
@@ -161,7 +153,7 @@ def _library_pivots(X: jax.Array) -> jax.Array:
 
 
 def _library_inverse(X: jax.Array) -> jax.Array:
-    lu, _, permutation = lax.linalg.lu(transpose(X))
+    lu, permutation = _factored(transpose(X))
     return _rows(_inverse_of_product(transpose(lu)), _inverse_permutation(permutation))
 
 
@@ -177,7 +169,7 @@ def _inverse_of_product(F: jax.Array) -> jax.Array:
         if triangles.wins(F):
             # a call of the library, which takes its factors from memory
             return _precision.matmul(inverse_of_triangle(F, lower=False, unit_diagonal=True), C)
-        return divided(F, C, unit_diagonal=True)
+        return divided(F, C, Triangle(unit_diagonal=True))
     first, upper, lower, last = quarters(F)
     E = inverse_of_triangle(first, lower=False, unit_diagonal=True)
     C = inverse_of_triangle(first, lower=True)

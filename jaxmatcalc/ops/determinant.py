@@ -13,7 +13,8 @@ from jaxmatcalc.ops import _adjugate, _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._leaf import Choice
 from jaxmatcalc.ops._operators import is_operator
-from jaxmatcalc.ops._products import matmul, trace_of_product
+from jaxmatcalc.ops._products import einsum, matmul, trace_of_product
+from jaxmatcalc.ops._transpose import transpose_of_hermitian
 from jaxmatcalc.ops.inverse import inv
 
 
@@ -175,7 +176,7 @@ def _of_roots(X: jax.Array, roots: jax.Array) -> SlogdetResult:
 @_slogdet.defjvp
 def _slogdet_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     value, Y = _with_inverse(choice, *primals)
-    return value, _differential(value, Y, *tangents)
+    return value, _differential(choice, value, Y, *tangents)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -193,11 +194,13 @@ def _with_inverse(choice: Choice, X: jax.Array) -> tuple[SlogdetResult, jax.Arra
 def _with_inverse_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     (dX,) = tangents
     value, Y = _with_inverse(choice, *primals)
-    return (value, Y), (_differential(value, Y, dX), -matmul(matmul(Y, dX), Y))
+    return (value, Y), (_differential(choice, value, Y, dX), -matmul(matmul(Y, dX), Y))
 
 
-def _differential(value: SlogdetResult, Y: jax.Array, dX: jax.Array) -> SlogdetResult:
-    t = trace_of_product(Y, dX)
+def _differential(
+    choice: Choice, value: SlogdetResult, Y: jax.Array, dX: jax.Array
+) -> SlogdetResult:
+    t = _trace(choice, Y, dX)
     sign = value.sign
     dsign = 1j * jnp.imag(t) * sign if jnp.iscomplexobj(sign) else jnp.zeros_like(sign)
     return SlogdetResult(dsign, jnp.real(t))
@@ -257,4 +260,11 @@ def logarithm(choice: Choice, X: jax.Array) -> jax.Array:
 @logarithm.defjvp
 def _logarithm_jvp(choice: Choice, primals: Any, tangents: Any) -> Any:
     value, Y = _with_inverse(choice, *primals)
-    return value.logabsdet, jnp.real(trace_of_product(Y, *tangents))
+    return value.logabsdet, jnp.real(_trace(choice, Y, *tangents))
+
+
+def _trace(choice: Choice, Y: jax.Array, dX: jax.Array) -> jax.Array:
+    """tr(Y dX), of the inverse Y of a matrix."""
+    if choice.assume_a == "pos":
+        return einsum("...ij,...ij->...", transpose_of_hermitian(Y), dX)
+    return trace_of_product(Y, dX)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc import _checks, _jax, kernels
+from jaxmatcalc import _checks, _jax
 from jaxmatcalc.ops import _cholesky, _lu
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._leaf import Choice, leaf
@@ -136,16 +136,14 @@ def solution(choice: Choice, adjointly: bool, A: jax.Array, B: jax.Array) -> jax
         return matmul(adjoint(A) if adjointly else A, X)
 
     fixed = lax.stop_gradient(A)
-    if kernels.may_solve(A.shape[-1], A.dtype):
-        divide = functools.partial(_divided, choice, adjointly, fixed)
-        transposed = functools.partial(_divided, choice, not adjointly, fixed)
-    elif choice.assume_a == "pos":
-        divide = functools.partial(_cholesky.divide, _cholesky.upper_factor(fixed))
+    if choice.assume_a == "pos":
+        U = _cholesky.upper_factor(fixed)
+        divide = functools.partial(_cholesky.solved, choice.implementation, fixed, U)
         transposed = _conjugated(divide)
     else:
-        factors = _lu.factors(fixed)
-        divide = functools.partial(_lu.divide, *factors, transposed=False)
-        transposed = functools.partial(_lu.divide, *factors, transposed=True)
+        solved = functools.partial(_lu.solved, choice.implementation, fixed, *_lu.factors(fixed))
+        divide = functools.partial(solved, transposed=False)
+        transposed = functools.partial(solved, transposed=True)
         if adjointly:
             divide, transposed = _conjugated(transposed), _conjugated(divide)
     return lax.custom_linear_solve(product, B, lambda _, R: divide(R), lambda _, R: transposed(R))
@@ -153,15 +151,6 @@ def solution(choice: Choice, adjointly: bool, A: jax.Array, B: jax.Array) -> jax
 
 def _conjugated(divide: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
     return lambda R: jnp.conj(divide(jnp.conj(R)))
-
-
-def _divided(choice: Choice, transposed: bool, A: jax.Array, B: jax.Array) -> jax.Array:
-    """A⁻¹ B, or A⁻ᵀ B, of real and small A, from a factorisation of its own."""
-    batch = jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    A, B = (jnp.broadcast_to(X, (*batch, *X.shape[-2:])) for X in (A, B))
-    if choice.assume_a == "pos":
-        return _cholesky.solved(A, B, choice.implementation)
-    return _lu.solved(A, B, transposed, choice.implementation)
 
 
 def pinv(X: Any, rtol: Any = None) -> jax.Array:

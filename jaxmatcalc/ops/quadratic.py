@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxmatcalc import _checks
+from jaxmatcalc.kernels.triangles import Triangle
 from jaxmatcalc.ops import _cholesky
 from jaxmatcalc.ops._cholesky import divided
 from jaxmatcalc.ops._dtypes import inexact, narrow, widen
 from jaxmatcalc.ops._leaf import Choice
 from jaxmatcalc.ops._operators import is_operator
 from jaxmatcalc.ops._products import einsum, product_rule
+from jaxmatcalc.ops._transpose import adjoint
 from jaxmatcalc.ops.determinant import logarithm
 from jaxmatcalc.ops.inverse import solution
 
@@ -137,7 +139,7 @@ def inv_quad(A: Any, y: Any, assume_a: str = "gen", implementation: str | None =
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _inv_quad(choice: Choice, A: jax.Array, Y: jax.Array) -> jax.Array:
     if choice.assume_a == "pos":
-        Z = divided(_cholesky.upper_factor(A), Y, adjointly=True)
+        Z = divided(adjoint(_cholesky.upper_factor(A)), Y, Triangle(lower=True))
         return _inner(Z, Z)
     return _inner(Y, solution(choice, False, A, Y))
 

@@ -30,6 +30,8 @@ def test_info_names_the_kernel_for_a_shape(capsys: pytest.CaptureFixture[str]) -
     text = capsys.readouterr().out
     assert text.count("cpu   plain XLA, lane-wise") == len(OPERATIONS)
     assert "cuda  Pallas kernel, lane-wise" in text
+    assert main(["info", "--shape", "4096x16x16", "--dtype", "float32"]) == 0
+    assert capsys.readouterr().out.count("cpu   library, then plain XLA row by row") == 2
     assert main(["info", "--shape", "64x64", "--dtype", "complex64"]) == 0
     text = capsys.readouterr().out
     assert text.count("cpu   library\n") == len(OPERATIONS)

@@ -87,6 +87,26 @@ def test_backward_error_is_lapacks(n, float_dtype):
 
 
 @sizes
+def test_factors_multiply_to_the_matrix(n, float_dtype):
+    eps = float(jnp.finfo(float_dtype).eps)
+    for kind, sample in samples(n).items():
+        X = np.asarray(sample, float_dtype)
+        F, order = map(np.asarray, compiled("lu_factors")(X))
+        L, U = np.tril(F, -1) + np.eye(n), np.triu(F)
+        assert np.abs(L).max() <= 1, kind
+        rows = np.take_along_axis(X, order[:, 0, :, None].astype(int), axis=1)
+        error = np.abs(L.astype(np.float64) @ U - rows).max((1, 2))
+        assert (error <= 2 * n * eps * np.abs(U).max((1, 2))).all(), kind
+        S = np.asarray(sample @ np.swapaxes(sample, 1, 2) + np.eye(n), float_dtype)
+        (R,) = compiled("cholesky_upper")(S)
+        np.testing.assert_array_equal(R, np.triu(R))
+        theirs = np.swapaxes(np.linalg.cholesky(S), 1, 2)
+        scale = np.abs(S).max((1, 2), keepdims=True) ** 0.5
+        condition = np.linalg.cond(S.astype(np.float64)).max()
+        assert (np.abs(R - theirs) <= 10 * n * eps * condition**0.5 * scale).all(), kind
+
+
+@sizes
 def test_positive_definite_matrices(n, float_dtype):
     eps = float(jnp.finfo(float_dtype).eps)
     b = np.random.default_rng(1).normal(size=(BATCH, n, 2)).astype(float_dtype)
