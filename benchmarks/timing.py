@@ -19,7 +19,7 @@ from benchmarks.contenders import Contender
 
 Record = dict[str, Any]
 SAMPLE = 2e-2
-QUIET = 3e-2  # seconds in which the threads of a peer that has answered stop looking for work
+QUIET = 1e-1  # seconds in which the threads of a peer that has answered stop looking for work
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,11 @@ def time_compiling(
 def time_running(
     runners: Mapping[str, Runner], settings: Settings
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """Seconds of a call, one sample of each contender a round; and why some have none."""
+    """Seconds of a call, one sample of each contender a round; and why some have none.
+
+    Every second round is in reverse: what runs after a peer, whose process was waited for, finds
+    cold caches, and that must not always be the same one.
+    """
     running = dict(runners)
     times: dict[str, list[float]] = {name: [] for name in running}
     failed: dict[str, str] = {}
@@ -139,7 +143,7 @@ def time_running(
             spent = time.perf_counter() - began
             if rounds >= settings.fewest and spent > settings.budget:
                 break
-            for name in [*running]:
+            for name in [*running][:: -1 if rounds % 2 else 1]:
                 taken = sample(name, lambda runner, count=counts[name]: one_sample(runner, count))
                 if taken is not None:
                     times[name].append(taken)
