@@ -3,8 +3,8 @@
 A kernel takes leading batch axes and is never differentiated. It is chosen where a measurement, or
 on an accelerator what the compiler reports, shows that it beats the library, which otherwise stays.
 The bodies are those of `lanes`; `xla` runs them on a CPU, and `pallas` on accelerators. What else a
-CPU needs is in `triangles`, `products`, `transposes` and `forming`: loops that its compiler would
-not find, and that `apart` keeps.
+CPU needs is in `triangles`, `exchanges`, `products`, `transposes` and `forming`: loops that its
+compiler would not find, and that `apart` keeps.
 
 In a kernel the matrices are the last axis. Data that stay in that layout are given by `jax.vmap`,
 as in ``jax.vmap(inv, in_axes=-1, out_axes=-1)``, of which the program has no transposition.
@@ -45,7 +45,9 @@ _BODIES: dict[str, Body] = {
 
 # On a CPU: below so many matrices a library call for each costs no more; of more rows the unrolled
 # elimination takes seconds to compile. Larger systems are factored so, and solved by `triangles`.
+# Fewer of the smallest are faster written out, with no loop of their own.
 _FEWEST = 256
+_FEWEST_IN_ONE_LOOP: dict[int, float] = {1: _FEWEST, 2: math.inf, 3: _FEWEST}
 _LARGEST = 8
 _LARGEST_SOLVED = {"lu_solve": 4, "cholesky_solve": 0}
 
@@ -55,7 +57,7 @@ def select(
     shape: tuple[int, ...],
     dtype: DTypeLike,
     implementation: str | None = None,
-    columns: int = 0,
+    columns: int | None = None,
 ) -> dict[str, Kernel]:
     """The kernels for matrices (..., n, n) by platform; where none is named the library stays.
 
@@ -64,18 +66,18 @@ def select(
         shape: of the matrices, with all batch axes.
         dtype: of the matrices.
         implementation: None, whatever is fastest; "xla", no Pallas kernel; "pallas", nothing else.
-        columns: the number of right-hand sides.
+        columns: the number of right-hand sides, if there are any.
 
     Raises:
         ValueError: implementation is "pallas" and no platform has such a kernel.
     """
-    if not _jax.is_known(shape) or 0 in shape:
+    if not _jax.is_known(shape) or 0 in (*shape, columns):
         return {}
     n, batch = shape[-1], math.prod(shape[:-2])
     found = {}
     runs = functools.partial(_kernel, operation)
     if implementation != "pallas" and on_cpu(operation, shape, dtype, columns):
-        found["cpu"] = runs(_innermost(xla.run))
+        found["cpu"] = runs(_innermost(xla.inline if _is_inline(n, batch) else xla.run))
     if implementation == "xla" or (implementation is None and batch < _FEWEST):
         return found
     reasons = {p: refusal(p, operation, n, dtype) for p in pallas.PLATFORMS}
@@ -87,13 +89,20 @@ def select(
     return found
 
 
-def on_cpu(operation: str, shape: tuple[int, ...], dtype: DTypeLike, columns: int = 0) -> bool:
+def on_cpu(
+    operation: str, shape: tuple[int, ...], dtype: DTypeLike, columns: int | None = None
+) -> bool:
     """Whether a lane-wise body was measured to beat the library on a CPU."""
     n, batch = shape[-1], math.prod(shape[:-2])
     if operation not in _BODIES or not jnp.issubdtype(dtype, jnp.floating):
         return False
     largest = _LARGEST_SOLVED.get(operation, _LARGEST)
-    return 0 < max(n, columns) <= largest and batch >= _FEWEST
+    few = batch < _FEWEST and not _is_inline(n, batch)
+    return 0 < max(n, columns or 0) <= largest and not few
+
+
+def _is_inline(n: int, batch: int) -> bool:
+    return batch < _FEWEST_IN_ONE_LOOP.get(n, 0)
 
 
 def _kernel(operation: str, run: Runner) -> Kernel:

@@ -1,4 +1,4 @@
-"""Lane-wise bodies as plain XLA, in one loop over the matrices."""
+"""Lane-wise bodies as plain XLA: in one loop over the matrices, or entry by entry."""
 
 from __future__ import annotations
 
@@ -24,28 +24,54 @@ def run(
     return apart(in_one_loop(body, tuple(outs)), *arrays)
 
 
+def inline(
+    body: Callable[..., Any], outs: Sequence[tuple[int, int]], *arrays: jax.Array
+) -> list[jax.Array]:
+    """What `run` gives, for XLA to fuse entry by entry with what is around it."""
+    return _entry_by_entry(body, tuple(outs))(*arrays)
+
+
 @functools.cache
 def in_one_loop(
     body: Callable[..., Any], outs: tuple[tuple[int, int], ...]
 ) -> Callable[..., list[jax.Array]]:
     """A body as a program, one object for every call of the same kernel: it is compiled once."""
+    count = sum(rows * columns for rows, columns in outs)
 
     def program(*arrays: jax.Array) -> list[jax.Array]:
-        shapes = [(X.shape[0], X.shape[1]) for X in arrays]
-        entries = [X[i, j] for X in arrays for i in range(X.shape[0]) for j in range(X.shape[1])]
-        results = iter(
-            _reduced(
-                lambda flat: jax.tree.leaves(body(*_shaped(flat, shapes))),
-                entries,
-                sum(rows * columns for rows, columns in outs),
-            )
+        shapes, entries = _entries(arrays)
+        return _filled(
+            outs,
+            _reduced(lambda flat: jax.tree.leaves(body(*_shaped(flat, shapes))), entries, count),
         )
-        return [
-            jnp.stack([next(results) for _ in range(rows * columns)]).reshape(rows, columns, -1)
-            for rows, columns in outs
-        ]
 
     return program
+
+
+@functools.cache
+def _entry_by_entry(
+    body: Callable[..., Any], outs: tuple[tuple[int, int], ...]
+) -> Callable[..., list[jax.Array]]:
+    def program(*arrays: jax.Array) -> list[jax.Array]:
+        shapes, entries = _entries(arrays)
+        return _filled(outs, jax.tree.leaves(body(*_shaped(entries, shapes))))
+
+    return jax.jit(program)
+
+
+def _entries(arrays: Sequence[jax.Array]) -> tuple[list[tuple[int, int]], list[jax.Array]]:
+    """The shapes of the matrices in arrays (rows, columns, matrices), and their entries."""
+    shapes = [(X.shape[0], X.shape[1]) for X in arrays]
+    return shapes, [X[i, j] for X in arrays for i in range(X.shape[0]) for j in range(X.shape[1])]
+
+
+def _filled(outs: Sequence[tuple[int, int]], entries: Sequence[jax.Array]) -> list[jax.Array]:
+    """The arrays (rows, columns, matrices) of these entries."""
+    rest = iter(entries)
+    return [
+        jnp.stack([next(rest) for _ in range(rows * columns)]).reshape(rows, columns, -1)
+        for rows, columns in outs
+    ]
 
 
 def _shaped(flat: Sequence[Any], shapes: Sequence[tuple[int, int]]) -> list[list[list[Any]]]:

@@ -73,7 +73,7 @@ def kernel_leaf(operation: str) -> Callable[[Callable[..., Any]], Callable[..., 
             @functools.wraps(library)
             def computed(*arrays: jax.Array) -> Any:
                 X = arrays[0]
-                columns = arrays[-1].shape[-1] if len(arrays) > 1 else 0
+                columns = arrays[-1].shape[-1] if len(arrays) > 1 else None
                 runs = kernels.select(operation, X.shape, X.dtype, implementation, columns)
                 found = {where: functools.partial(_run, run) for where, run in runs.items()}
                 if not found:

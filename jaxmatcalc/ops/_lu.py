@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from jaxmatcalc import _precision, kernels
-from jaxmatcalc.kernels import triangles
+from jaxmatcalc.kernels import exchanges, triangles
 from jaxmatcalc.kernels.triangles import Triangle
 from jaxmatcalc.ops._cholesky import (
     LARGEST_SOLVED,
@@ -47,9 +47,9 @@ def pivots_inverse(X: jax.Array, implementation: str | None = None) -> tuple[jax
 
 def library_pivots_inverse(X: jax.Array) -> tuple[jax.Array, jax.Array]:
     """What `pivots_inverse` gives, by no kernel: for what is rare, and need not compile long."""
-    lu, _, permutation = lax.linalg.lu(transpose(X))
-    identity = jnp.broadcast_to(jnp.eye(X.shape[-1], dtype=X.dtype), X.shape)
-    return _library_pivots(X)[..., 0, :], _divided(lu, permutation, identity)
+    lu, _, order = lax.linalg.lu(transpose(X))
+    Y = _divided(lu, _inverse_permutation(order), jnp.eye(X.shape[-1], dtype=X.dtype))
+    return _library_pivots(X)[..., 0, :], Y
 
 
 def inverse(X: jax.Array) -> jax.Array:
@@ -60,16 +60,16 @@ def inverse(X: jax.Array) -> jax.Array:
 def solved(
     implementation: str | None,
     A: jax.Array,
-    lu: jax.Array,
-    order: jax.Array,
+    factors: tuple[jax.Array, jax.Array, jax.Array],
     B: jax.Array,
     transposed: bool,
 ) -> jax.Array:
     """A⁻¹ B, or A⁻ᵀ B, of A and its `factors`; linear in B, which has all leading axes of A."""
+    lu, order, places = factors
     A = jnp.broadcast_to(A, (*B.shape[:-2], *A.shape[-2:]))
     if transposed:
         return _solved_transposed(implementation, transpose(A), lu, order, B)[0]
-    return _solved(implementation, A, lu, order, B)[0]
+    return _solved(implementation, A, lu, places, B)[0]
 
 
 @kernel_leaf("lu_pivots")
@@ -83,8 +83,8 @@ def _pivots_inverse(X: jax.Array) -> list[jax.Array]:
 
 
 @kernel_leaf("lu_solve")
-def _solved(_: jax.Array, lu: jax.Array, order: jax.Array, B: jax.Array) -> list[jax.Array]:
-    return [_divided(lu, order, B)]
+def _solved(_: jax.Array, lu: jax.Array, places: jax.Array, B: jax.Array) -> list[jax.Array]:
+    return [_divided(lu, places, B)]
 
 
 @kernel_leaf("lu_solve")
@@ -95,28 +95,38 @@ def _solved_transposed(
     return [Y]
 
 
-def _divided(lu: jax.Array, order: jax.Array, B: jax.Array) -> jax.Array:
+def _divided(lu: jax.Array, places: jax.Array, B: jax.Array) -> jax.Array:
     """A⁻¹ B, where A = Uᵀ Lᵀ P."""
     Y = divided(lu, B, Triangle(transposed=True), Triangle(True, True, unit_diagonal=True))
-    return _rows(Y, _inverse_permutation(order))
+    return _rows(Y, places)
 
 
 @leaf
-def factors(A: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """L and U in one matrix, and P as the order of the rows, with P Aᵀ = L U."""
+def factors(A: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """L and U in one matrix, and P with P Aᵀ = L U, as in `_factored`."""
     return _factored(transpose(A))
 
 
-def _factored(A: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """L and U in one matrix, and P as the order of the rows, with P A = L U."""
+def _factored(A: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """L and U in one matrix, and P, with P A = L U, as the order of the rows and as its inverse."""
 
-    def library(A: jax.Array) -> tuple[jax.Array, jax.Array]:
-        lu, _, order = lax.linalg.lu(A)
-        return lu, order
+    def library(A: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        lu, swaps, order = lax.linalg.lu(A)
+        if not exchanges.wins(swaps):
+            return lu, *given(swaps, order)
+        return lu, *lax.platform_dependent(swaps, order, cpu=followed, default=given)
 
-    def lane_wise(A: jax.Array) -> tuple[jax.Array, jax.Array]:
-        lu, order = found["cpu"](A)
-        return lu, order[..., 0, :].astype(np.int32)
+    def given(_: jax.Array, order: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return order, _inverse_permutation(order)
+
+    def followed(swaps: jax.Array, _: jax.Array) -> tuple[jax.Array, jax.Array]:
+        order, places = (exchanges.followed(swaps, backwards) for backwards in (True, False))
+        return order, places
+
+    def lane_wise(A: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        lu, swaps = found["cpu"](A)
+        swaps = swaps[..., 0, :].astype(np.int32)
+        return lu, *followed(swaps, swaps)
 
     found = kernels.select("lu_factors", A.shape, A.dtype, implementation="xla")
     if not found:
@@ -127,7 +137,7 @@ def _factored(A: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _inverse_permutation(permutation: jax.Array) -> jax.Array:
     n = permutation.shape[-1]
     if n > 128:
-        return jnp.argsort(permutation, axis=-1)
+        return jnp.argsort(permutation, axis=-1).astype(permutation.dtype)
     places = jnp.arange(n, dtype=permutation.dtype)
     found = permutation[..., None, :] == places[:, None]
     return jnp.sum(jnp.where(found, places, 0), axis=-1, dtype=permutation.dtype)
@@ -153,8 +163,8 @@ def _library_pivots(X: jax.Array) -> jax.Array:
 
 
 def _library_inverse(X: jax.Array) -> jax.Array:
-    lu, permutation = _factored(transpose(X))
-    return _rows(_inverse_of_product(transpose(lu)), _inverse_permutation(permutation))
+    lu, _, places = _factored(transpose(X))
+    return _rows(_inverse_of_product(transpose(lu)), places)
 
 
 def _inverse_of_product(F: jax.Array) -> jax.Array:

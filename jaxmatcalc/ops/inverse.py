@@ -141,7 +141,7 @@ def solution(choice: Choice, adjointly: bool, A: jax.Array, B: jax.Array) -> jax
         divide = functools.partial(_cholesky.solved, choice.implementation, fixed, U)
         transposed = _conjugated(divide)
     else:
-        solved = functools.partial(_lu.solved, choice.implementation, fixed, *_lu.factors(fixed))
+        solved = functools.partial(_lu.solved, choice.implementation, fixed, _lu.factors(fixed))
         divide = functools.partial(solved, transposed=False)
         transposed = functools.partial(solved, transposed=True)
         if adjointly:

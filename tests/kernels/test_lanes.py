@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxmatcalc import kernels
-from jaxmatcalc.kernels import lanes, xla
+from jaxmatcalc.kernels import exchanges, lanes, xla
 
 BATCH = 37  # ragged: no multiple of a vector
 SIZES = [1, 2, 3, 5]
@@ -91,10 +91,11 @@ def test_factors_multiply_to_the_matrix(n, float_dtype):
     eps = float(jnp.finfo(float_dtype).eps)
     for kind, sample in samples(n).items():
         X = np.asarray(sample, float_dtype)
-        F, order = map(np.asarray, compiled("lu_factors")(X))
+        F, swaps = map(np.asarray, compiled("lu_factors")(X))
         L, U = np.tril(F, -1) + np.eye(n), np.triu(F)
         assert np.abs(L).max() <= 1, kind
-        rows = np.take_along_axis(X, order[:, 0, :, None].astype(int), axis=1)
+        order = exchanges.followed(jnp.asarray(swaps[:, 0], np.int32), backwards=True)
+        rows = np.take_along_axis(X, np.asarray(order)[:, :, None], axis=1)
         error = np.abs(L.astype(np.float64) @ U - rows).max((1, 2))
         assert (error <= 2 * n * eps * np.abs(U).max((1, 2))).all(), kind
         S = np.asarray(sample @ np.swapaxes(sample, 1, 2) + np.eye(n), float_dtype)

@@ -37,7 +37,9 @@ def matrices(shape, dtype="float32"):
         ((4096, 3, 3), "complex64", False),
         ((4096, 0, 0), "float32", False),
         ((0, 3, 3), "float32", False),
-        ((3, 3), "float32", False),
+        ((3, 3), "float32", True),
+        ((4, 4), "float32", False),
+        ((100, 2, 2), "float64", True),
     ],
     ids=str,
 )

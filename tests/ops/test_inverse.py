@@ -32,8 +32,9 @@ def test_solve_broadcasts(sample, close):
     close(ops.solve(A, B[0]), np.linalg.solve(A, B[0]))
 
 
-def test_no_right_hand_side(sample):
-    assert ops.solve(sample(3, 3), jnp.zeros((3, 0))).shape == (3, 0)
+@pytest.mark.parametrize("batch", [(), (300,)])
+def test_no_right_hand_side(batch, sample):
+    assert ops.solve(sample(*batch, 3, 3), jnp.zeros((3, 0))).shape == (*batch, 3, 0)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
