@@ -112,21 +112,23 @@ def _factored(A: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
     def library(A: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         lu, swaps, order = lax.linalg.lu(A)
-        if not exchanges.wins(swaps):
-            return lu, *given(swaps, order)
-        return lu, *lax.platform_dependent(swaps, order, cpu=followed, default=given)
+        if exchanges.wins(swaps):
+            order, places = lax.platform_dependent(swaps, order, cpu=followed, default=given)
+        else:
+            order, places = given(swaps, order)
+        return lu, order, places
 
     def given(_: jax.Array, order: jax.Array) -> tuple[jax.Array, jax.Array]:
         return order, _inverse_permutation(order)
 
     def followed(swaps: jax.Array, _: jax.Array) -> tuple[jax.Array, jax.Array]:
-        order, places = (exchanges.followed(swaps, backwards) for backwards in (True, False))
-        return order, places
+        return exchanges.followed(swaps, True), exchanges.followed(swaps, False)
 
     def lane_wise(A: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        lu, swaps = found["cpu"](A)
-        swaps = swaps[..., 0, :].astype(np.int32)
-        return lu, *followed(swaps, swaps)
+        lu, exchanged = found["cpu"](A)
+        swaps = exchanged[..., 0, :].astype(np.int32)
+        order, places = followed(swaps, swaps)
+        return lu, order, places
 
     found = kernels.select("lu_factors", A.shape, A.dtype, implementation="xla")
     if not found:
