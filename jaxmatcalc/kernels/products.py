@@ -3,7 +3,8 @@
 XLA takes each pair of matrices by itself, by a library call or a loop; as arithmetic on the whole
 batch the product is one loop over all entries. Measured on 4,096 float32 pairs with two cores, JAX
 0.10.2 and 0.12.0.1: 17 to 50 times faster at order 4, 5 to 20 times at orders 5 to 7, 1.5 to 2.5
-times at order 8; the product of a product 1.2 to 5 times at orders 9 to 16.
+times at order 8; the product of a product 1.2 to 5 times at orders 9 to 16, but of fewer than 256
+pairs of these 0.5 to 1.2 times.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from jaxmatcalc import _jax
 
 _LARGEST = 16
 _FEWEST = 8
+_SMALL = 8
+_FEWEST_LARGER = 256
 
 
 def may_win(A: jax.Array, B: jax.Array) -> bool:
@@ -31,7 +34,9 @@ def wins(A: jax.Array, B: jax.Array) -> bool:
     """Whether the product A B (..., m, k), (..., k, n) was measured to be faster this way."""
     if not may_win(A, B) or A.shape[-1] == 0:
         return False
-    return math.prod(jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2])) >= _FEWEST
+    small = max(*A.shape[-2:], *B.shape[-2:]) <= _SMALL
+    count = math.prod(jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2]))
+    return count >= (_FEWEST if small else _FEWEST_LARGER)
 
 
 def product(A: jax.Array, B: jax.Array) -> jax.Array:

@@ -75,7 +75,8 @@ def test_gradients_of_small_matrices_have_no_library_product(rng):
 
 def test_large_and_single_products_stay_with_the_library(rng):
     few, large = normal(rng, products._FEWEST - 1, 4, 4), normal(rng, 64, 17, 17)
-    for X in (few, large):
+    fewer = normal(rng, products._FEWEST_LARGER - 1, 9, 9)
+    for X in (few, large, fewer):
         assert not products.wins(X, X)
         assert " dot(" in jax.jit(matmul).lower(X, X).compile().as_text()
 
