@@ -91,9 +91,9 @@ def must_enter(eqn: Eqn) -> bool:
     """Whether a call holds a choice by platform, of which `body` takes the first branch.
 
     A differentiated one comes in two halves, and the second takes what the first left for its
-    branch: both halves must go the same way.
+    branch: both halves must go the same way. A call with a rule is whole, and keeps its rule.
     """
-    found = body(eqn)
+    found = None if is_custom(eqn) else body(eqn)
     return found is not None and (
         _chooses_platform(eqn)
         or any(_chooses_platform(e) for jaxpr in subprograms(found[0]) for e in jaxpr.eqns)

@@ -7,6 +7,7 @@ XLA's fused loops walk down the columns of what they transpose, before JAX 0.12:
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -16,13 +17,17 @@ from jax import lax
 from jaxmatcalc import _jax
 from jaxmatcalc.kernels.apart import apart
 
-# Entries from which a transpose is kept apart from the loop that reads it
+# Entries of what is transposed, of one matrix in a batch, from which it is kept apart from the loop
+# that reads it
 _LARGE = 2**16
 
 
 def transposed(X: jax.Array, order: tuple[int, ...]) -> jax.Array:
     """The axes of X in another order; of a large X, on a CPU, not fused into what reads it."""
-    if _jax.FUSES_TRANSPOSES or not _jax.is_known(X.shape) or X.size < _LARGE:
+    if _jax.FUSES_TRANSPOSES or not _jax.is_known(X.shape):
+        return jnp.transpose(X, order)
+    stays = next((k for k, axis in enumerate(order) if k != axis), X.ndim)
+    if math.prod(X.shape[stays:]) < _LARGE:
         return jnp.transpose(X, order)
 
     def written(X: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmatcalc import kernels
+from jaxmatcalc import _jax, kernels
 from jaxmatcalc.kernels import triangles
 from jaxmatcalc.kernels.triangles import Triangle
 from jaxmatcalc.ops._leaf import kernel_leaf, leaf
@@ -136,6 +136,28 @@ def divided(T: jax.Array, B: jax.Array, *parts: Triangle, adjointly: bool = Fals
         return triangles.divided(T, B, *parts)
 
     return lax.platform_dependent(T, B, cpu=by_rows, default=by_library)
+
+
+def divided_by_factor(L: jax.Array, B: jax.Array) -> jax.Array:
+    """L⁻¹ B of L (..., n, n), lower triangular, and B (..., n, m) of the same leading axes."""
+    L, B = _jax.varying_alike(L, B)
+    fixed = lax.stop_gradient(L)
+    return lax.custom_linear_solve(
+        lambda X: matmul(L, X),
+        B,
+        lambda _, R: _divided_by_lower(fixed, R)[0],
+        lambda _, R: _divided_by_transpose(fixed, R)[0],
+    )
+
+
+@functools.partial(leaf, by_columns=True)
+def _divided_by_lower(L: jax.Array, B: jax.Array) -> list[jax.Array]:
+    return [divided(L, B, Triangle(lower=True))]
+
+
+@functools.partial(leaf, by_columns=True)
+def _divided_by_transpose(L: jax.Array, B: jax.Array) -> list[jax.Array]:
+    return [divided(L, B, Triangle(lower=True, transposed=True))]
 
 
 def quarters(X: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:

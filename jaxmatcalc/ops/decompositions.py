@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxmatcalc import _checks
 from jaxmatcalc.ops import _cholesky
@@ -62,8 +61,6 @@ def _cholesky_factor_jvp(primals: Any, tangents: Any) -> Any:
     L = _cholesky_factor(X)
     n = X.shape[-1]
     half = jnp.asarray(np.tril(np.ones((n, n))) - np.eye(n) / 2, X.dtype)
-    right = lax.linalg.triangular_solve(
-        L, symmetrised(dX), lower=True, transpose_a=True, conjugate_a=True
-    )
-    M = lax.linalg.triangular_solve(L, right, left_side=True, lower=True)
+    right = _cholesky.divided_by_factor(L, symmetrised(dX))
+    M = _cholesky.divided_by_factor(L, adjoint(right))
     return L, matmul(L, half * M)

@@ -127,6 +127,22 @@ def test_closures_over_tracers(close):
     close(jax.jit(jax.grad(log_volume))(S), jax.grad(reference)(S), 4)
 
 
+def test_derivatives_in_a_closure_through_a_kernel(close):
+    """What is computed by kernels, and differentiated only through its rule, keeps that rule."""
+    X = jnp.asarray(np.random.default_rng(0).normal(size=(300, 3, 3))) + 4 * jnp.eye(3)
+
+    def loss(X):
+        return -jnp.sum(jnp.linalg.slogdet(X)[1])
+
+    def moved(X):
+        return jnp.sum(hessian_operator(loss)(X) @ X**2)
+
+    def reference(X):
+        return jnp.sum(jax.jvp(jax.grad(loss), (X,), (X**2,))[1])
+
+    close(jax.jit(jax.grad(moved))(X), jax.grad(reference)(X), 1)
+
+
 def test_direction(monkeypatch):
     """Fewer outputs than inputs: the transposed program is interpreted."""
     taken = []
