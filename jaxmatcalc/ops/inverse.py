@@ -45,8 +45,8 @@ def inv(X: Any, assume_a: str = "gen", implementation: str | None = None) -> jax
     Example:
         >>> import jax.numpy as jnp
         >>> import jaxmatcalc as jmc
-        >>> jmc.inv(jnp.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
-        [[0.5, 0.0], [0.0, 0.25]]
+        >>> jmc.inv(jnp.array([[2.0, 1.0], [1.0, 1.0]])).tolist()
+        [[1.0, -1.0], [-1.0, 2.0]]
 
     Source: Petersen and Pedersen, The Matrix Cookbook (2012), eq. (40).
     """
